@@ -1,0 +1,84 @@
+"""The `gpugenome` command: a Click group that imports a subcommand only when it runs.
+
+`--help` must not import numpy, numba or pysam (it has 0.15 s), so names and one-line helps stand here.
+"""
+
+import importlib
+import os
+import sys
+import traceback
+
+import click
+
+from gpugenome._version import __version__
+from gpugenome.errors import EXIT_BUG, UserError
+
+COMMANDS = {
+    "germline": "FASTQ or BAM to VCF: the whole pipeline in one pass.",
+    "index": "Build the aligner's index of a reference.",
+    "align": "FASTQ to alignments (bwa mem).",
+    "sort": "Sort alignments by coordinate or query name (Picard SortSam).",
+    "markdup": "Mark duplicates (Picard MarkDuplicates).",
+    "bqsr": "Base quality recalibration table (GATK BaseRecalibrator).",
+    "applybqsr": "Apply a recalibration table (GATK ApplyBQSR).",
+    "gatherbqsr": "Gather recalibration tables (GATK GatherBQSRReports).",
+    "haplotypecaller": "Call variants (GATK HaplotypeCaller).",
+    "genotypegvcfs": "Joint genotyping (GATK GenotypeGVCFs).",
+    "combinegvcfs": "Merge GVCFs (GATK CombineGVCFs).",
+    "cohort": "An incremental store of GVCFs.",
+    "variantfiltration": "Hard filters by expression (GATK VariantFiltration).",
+    "selectvariants": "Subset variants and samples (GATK SelectVariants).",
+    "hardfilter": "GATK's recommended hard filters for SNPs and indels.",
+    "concordance": "Compare two VCFs, field by field.",
+}
+
+
+class LazyGroup(click.Group):
+    """Finds `gpugenome.commands.<name>` and its Click command `<name>` on demand."""
+
+    def list_commands(self, ctx):
+        return list(COMMANDS)
+
+    def get_command(self, ctx, name):
+        if name not in COMMANDS:
+            return None
+        return getattr(importlib.import_module(f"gpugenome.commands.{name}"), "command")
+
+    def format_commands(self, ctx, formatter):
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gpugenome")
+def cli():
+    """Germline short-variant calling with the results of GATK 4.6.2.0, on CPU or GPU."""
+
+
+def main(argv=None) -> None:
+    """Run the command line and exit: 0 success, 1 threshold missed, 2 bad input, 3 a bug, 130 interrupted."""
+    try:
+        code = cli.main(args=argv, prog_name="gpugenome", standalone_mode=False)
+        sys.stdout.flush()
+    except UserError as e:
+        click.echo(f"gpugenome: error: {e}", err=True)
+        code = e.exit_code
+    except click.ClickException as e:
+        e.show()
+        code = 2
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("gpugenome: interrupted", err=True)
+        code = 130
+    except BrokenPipeError:
+        # The reader of our standard output went away (`| head`): not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 141
+    except Exception:
+        traceback.print_exc()
+        click.echo("gpugenome: this is a bug; please report it with the lines above", err=True)
+        code = EXIT_BUG
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One file per subcommand; each defines `command`, a Click command with GATK's argument names."""
