@@ -1,0 +1,95 @@
+"""Chooses where kernels run, moves batches there, and says what it chose. The only place that does.
+
+Kernels come as twins, `kernels/Y_cpu.py` and `kernels/Y_cuda.py`, with equal names and signatures. A step asks the backend for
+the module of a stem (`backend.kernels("pairhmm")`); which twin it gets is decided here and nowhere else, and both give the same bits.
+"""
+
+import importlib
+import os
+from dataclasses import dataclass
+
+from gpugenome.errors import DeviceError
+
+# Stems whose CUDA twin is called by the pipeline. The other twins exist (tests, SASS checks) but copying their batches to a device
+# and back costs more than the CPU kernel takes; see the README's design section.
+CUDA_STEMS = frozenset()
+
+
+@dataclass(frozen=True)
+class Backend:
+    """device: "cpu" or "cuda". threads: Python threads over nogil kernels. description: one line for the log."""
+
+    device: str
+    threads: int
+    description: str
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.device == "cuda"
+
+    def kernels(self, stem: str):
+        """The module `gpugenome.kernels.<stem>_<device>`."""
+        return importlib.import_module(f"gpugenome.kernels.{stem}_{self.device}")
+
+    def to_device(self, *arrays):
+        """The arrays where this backend's kernels want them: as they are, or copied to the GPU."""
+        if not self.on_gpu:
+            return arrays
+        from numba import cuda
+
+        return tuple(cuda.to_device(a) for a in arrays)
+
+    def to_host(self, *arrays):
+        """The arrays in host memory."""
+        return arrays if not self.on_gpu else tuple(a.copy_to_host() for a in arrays)
+
+
+def usable_threads() -> int:
+    """Cores that this process may run on."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def _cuda_problem() -> str | None:
+    """What is missing for CUDA, or None where a device is ready."""
+    try:
+        from numba import cuda
+    except ImportError as e:
+        return f"numba.cuda cannot be imported ({e}); install gpugenome[cuda12] or gpugenome[cuda13]"
+    if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
+        return None
+    try:
+        if cuda.is_available():
+            return None
+        importlib.import_module("cuda.bindings")
+    except ImportError:
+        return "the CUDA bindings are not installed; install gpugenome[cuda12] or gpugenome[cuda13]"
+    except Exception as e:  # a driver that is there but broken raises its own error types
+        return f"the CUDA driver does not answer ({type(e).__name__}: {e})"
+    return "no CUDA device or no NVIDIA driver (libcuda.so.1) was found"
+
+
+def choose(device: str = "auto", threads: int | None = None) -> Backend:
+    """Pick the device.
+
+    device: "cpu", "cuda" or "auto" (the GPU where one is ready, else the CPU). threads: CPU threads, by default all usable cores.
+
+    Raises
+    ------
+    DeviceError: "cuda" was asked for and something is missing; the message names it.
+    """
+    n = threads or usable_threads()
+    if device == "cpu":
+        return Backend("cpu", n, f"CPU, {n} thread{'s' * (n != 1)}")
+    problem = _cuda_problem()
+    if problem is None:
+        from numba import cuda
+
+        gpu = cuda.get_current_device()
+        name = gpu.name.decode() if isinstance(gpu.name, bytes) else str(gpu.name)
+        return Backend("cuda", n, f"CUDA device {name}, and {n} CPU thread{'s' * (n != 1)}")
+    if device == "cuda":
+        raise DeviceError(f"--device cuda: {problem}")
+    return Backend("cpu", n, f"CPU, {n} thread{'s' * (n != 1)} (no GPU: {problem})")
