@@ -81,7 +81,7 @@ def from_generator(folder, mb, depth, seed):
     sh("gzip -dc reference.fa.gz > reference.fa && rm reference.fa.gz", folder)
     for e in (1, 2):
         sh(f"gzip -dc demo_L001_R{e}.fastq.gz demo_L002_R{e}.fastq.gz | gzip -1 > reads_R{e}.fastq.gz", folder)
-    sh("rm demo_L00*; awk '/^>/{n=substr($1,2)} !/^>/{l[n]+=length($0)} END{for(n in l) print n\"\\t0\\t\"l[n]}' reference.fa > truth.bed", folder)
+    sh("rm demo_L00*; samtools faidx reference.fa; awk '{print $1 FS 0 FS $2}' FS='\t' reference.fa.fai > truth.bed", folder)
 
 
 def main():
@@ -100,7 +100,8 @@ def main():
         sh("rm -f hap*", args.folder)
     else:
         from_generator(args.folder, args.mb, args.depth, args.seed)
-    sh("samtools faidx reference.fa; rm -f reference.dict; samtools dict reference.fa -o reference.dict; bwa index reference.fa 2> /dev/null", args.folder)
+    sh("samtools faidx reference.fa; rm -f reference.dict; samtools dict reference.fa -o reference.dict", args.folder)
+    sh("bwa index reference.fa 2> /dev/null", args.folder)
 
 
 if __name__ == "__main__":
