@@ -1,0 +1,73 @@
+"""SAM headers of several inputs: one header for all, and checks against the reference.
+
+Source: SAM specification 1.6, section 1.3; read groups that share an ID but differ get a suffix, as Picard's header merger gives them.
+"""
+
+from gpugenome.batch import Header
+from gpugenome.errors import InputError
+
+
+def check_dictionary(header: Header, path: str, names, lengths, reference_path: str) -> None:
+    """Every contig of `header` must be in the reference, with the same length.
+
+    names, lengths: the reference's contigs.
+
+    Raises
+    ------
+    InputError: naming the contig and both lengths, or a header without contigs.
+    """
+    if not header.contig_names:
+        raise InputError(path, "has no @SQ lines in its header, expected the contigs of " + str(reference_path))
+    known = dict(zip(names, (int(x) for x in lengths)))
+    for name, length in zip(header.contig_names, header.contig_lengths):
+        if name not in known:
+            raise InputError(path, f"contig {name} ({length} bp) is not in the reference {reference_path}", "header")
+        if known[name] != int(length):
+            raise InputError(path, f"contig {name} has {length} bp, but {known[name]} bp in the reference {reference_path}", "header")
+
+
+def merge_headers(headers: list[Header], paths: list[str]) -> tuple[Header, list[dict[str, str]]]:
+    """One header for records of several files with the same contigs, and for each file the read groups that change their ID.
+
+    Returns (header, renames): renames[i] maps an ID of file i to its new one (most often empty). @HD loses its sort order.
+
+    Raises
+    ------
+    InputError: files whose @SQ lines differ.
+    """
+    first = headers[0]
+    groups: dict[str, str] = {}
+    renames: list[dict[str, str]] = []
+    for header, path in zip(headers, paths):
+        same = header.contig_names == first.contig_names and list(header.contig_lengths) == list(first.contig_lengths)
+        if not same:
+            raise InputError(path, f"its contigs are not those of {paths[0]}, expected the same @SQ lines in the same order", "header")
+        changed = {}
+        for line in header.text.splitlines():
+            if not line.startswith("@RG"):
+                continue
+            fields = line.split("\t")
+            at = next((i for i, f in enumerate(fields) if f.startswith("ID:")), None)
+            if at is None:
+                raise InputError(path, "an @RG line has no ID", "header")
+            name = old = fields[at][3:]
+            number = 1
+            while name in groups and groups[name] != "\t".join([*fields[:at], f"ID:{name}", *fields[at + 1 :]]):
+                name, number = f"{old}.{number}", number + 1
+            groups[name] = "\t".join([*fields[:at], f"ID:{name}", *fields[at + 1 :]])
+            if name != old:
+                changed[old] = name
+        renames.append(changed)
+    others, seen = [], set()
+    for header in headers:
+        for line in header.text.splitlines():
+            if line.startswith(("@HD", "@SQ", "@RG")):
+                continue
+            key = next((f for f in line.split("\t") if f.startswith("ID:")), line) if line.startswith("@PG") else line
+            if key not in seen:
+                seen.add(key)
+                others.append(line)
+    sq = [line for line in first.text.splitlines() if line.startswith("@SQ")]
+    version = first.hd("VN", "1.6")
+    text = "\n".join([f"@HD\tVN:{version}\tSO:unsorted", *sq, *groups.values(), *others]) + "\n"
+    return Header.from_text(text), renames
