@@ -5,6 +5,7 @@ A hash stands for the exact bytes of a field; 0 stands for "absent". Two fields 
 """
 
 import numpy as np
+
 from gpugenome.kernels.launch import jit
 
 TAB, NEWLINE, SEMICOLON, COLON, EQUALS = 9, 10, 59, 58, 61

@@ -1,0 +1,120 @@
+"""Output files that appear under their final name only when they are complete."""
+
+import errno
+import os
+import sys
+import tempfile
+
+from gpugenome.errors import InputError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+STDOUT = ("-", "/dev/stdout")
+
+
+def is_special(path) -> bool:
+    """True for stdout, pipes and devices: written in place, since there is nothing to rename."""
+    return path in STDOUT or (os.path.exists(path) and not os.path.isfile(path))
+
+
+def os_problem(path, error: OSError) -> InputError:
+    """An operating system error on an output as one line for the user."""
+    return InputError(path, f"cannot be written: {error.strerror or error}")
+
+
+class AtomicOutput:
+    """Context manager: a temporary file in the target's folder, renamed to `path` on success, removed on failure.
+
+    Use `.handle` (binary, opened on first use) or write to the name `.path`. For "-", pipes and devices both are the
+    target itself. `also` registers companion files (index, digest), which get their names after the main file does.
+
+    Raises
+    ------
+    InputError: the folder is missing or not writable, or the disk is full.
+    """
+
+    def __init__(self, path, suffix: str = ""):
+        self.final = os.fspath(path)
+        self.special = is_special(self.final)
+        self.suffix = suffix
+        self._handle = None
+        self._companions: list[AtomicOutput] = []
+
+    def __enter__(self) -> "AtomicOutput":
+        self.open()
+        return self
+
+    def open(self) -> "AtomicOutput":
+        """Make the temporary file; `with` does this."""
+        if self.special:
+            self.path = "/dev/stdout" if self.final in STDOUT else self.final
+            return self
+        if os.path.isdir(self.final):
+            raise InputError(self.final, "is a folder, expected a file name")
+        folder, name = os.path.split(os.path.abspath(self.final))
+        try:
+            number, self.path = tempfile.mkstemp(prefix=f".{name}.", suffix=self.suffix or ".part", dir=folder)
+        except OSError as e:
+            raise os_problem(self.final, e) from None
+        mask = os.umask(0)
+        os.umask(mask)
+        os.fchmod(number, 0o666 & ~mask)
+        os.close(number)
+        return self
+
+    @property
+    def handle(self):
+        """The binary file object to write to."""
+        if self._handle is None:
+            if self.final in STDOUT:
+                self._handle = sys.stdout.buffer
+            else:
+                self._handle = open(self.path, "wb")  # noqa: SIM115 closed in close()
+        return self._handle
+
+    def also(self, path) -> "AtomicOutput":
+        """A companion output with the same fate as this one."""
+        companion = AtomicOutput(path).open()
+        self._companions.append(companion)
+        return companion
+
+    def __exit__(self, kind, error, trace):
+        if kind is None:
+            try:
+                self.commit()
+            except OSError as e:
+                self.discard()
+                raise os_problem(self.final, e) from e
+            return
+        self.discard()
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise os_problem(self.final, error) from error
+
+    def _close(self):
+        if self._handle is not None:
+            handle, self._handle = self._handle, None
+            if self.final in STDOUT:
+                handle.flush()
+            else:
+                handle.close()
+
+    def commit(self):
+        """Close everything and give the files their final names."""
+        everything = [self, *self._companions]
+        for output in everything:
+            output._close()
+        for output in everything:
+            if not output.special:
+                os.replace(output.path, output.final)
+
+    def discard(self):
+        """Close everything and remove the temporary files."""
+        for output in [self, *self._companions]:
+            try:
+                output._close()
+            except OSError:
+                pass  # a full disk shows again on closing; the first error is the one to report
+            if not output.special:
+                try:
+                    os.unlink(output.path)
+                except FileNotFoundError:
+                    pass

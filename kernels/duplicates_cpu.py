@@ -1,0 +1,188 @@
+"""Grouping of pairs and single ends into duplicate sets, and marking them."""
+
+import numpy as np
+
+from gpugenome.kernels.duplicates_scalar import (
+    DUPLICATE,
+    IN_SET,
+    OPTICAL,
+    compare_entries,
+    compare_sets,
+    entry_hash,
+    mark_pairs,
+    mark_singles,
+)
+from gpugenome.kernels.launch import jit, run_chunks
+from gpugenome.kernels.read_ends_scalar import finish
+
+__all__ = ["DUPLICATE", "IN_SET", "OPTICAL", "entry_hashes", "sort_entries", "find_sets", "mark_sets"]
+
+PER_BUCKET = 8
+
+
+@jit
+def entry_hashes(begin, end, entries, paired, out):
+    """out[i] (uint64) = `entry_hash` of entries[i], for begin..end."""
+    for i in range(begin, end):
+        out[i] = entry_hash(entries[i], paired)
+
+
+@jit
+def _fill_buckets(hashes, shift, start, order):
+    """Counting sort of range(n) by the top bits of hashes: order and start (int64[buckets + 1])."""
+    start[:] = 0
+    for i in range(hashes.size):
+        start[np.int64(hashes[i] >> shift) + 1] += 1
+    for b in range(start.size - 1):
+        start[b + 1] += start[b]
+    place = start.copy()
+    for i in range(hashes.size):
+        b = np.int64(hashes[i] >> shift)
+        order[place[b]] = i
+        place[b] += 1
+
+
+@jit
+def _merge_sort(entries, paired, order, a, b, scratch):
+    n = b - a
+    piece = 16
+    for s in range(a, b, piece):
+        for i in range(s + 1, min(s + piece, b)):
+            v = order[i]
+            j = i
+            while j > s and compare_entries(entries[v], entries[order[j - 1]], paired) < 0:
+                order[j] = order[j - 1]
+                j -= 1
+            order[j] = v
+    while piece < n:
+        for s in range(0, n, 2 * piece):
+            i, i_end, j, j_end, k = s, min(s + piece, n), min(s + piece, n), min(s + 2 * piece, n), s
+            while i < i_end or j < j_end:
+                if j >= j_end or (
+                    i < i_end and compare_entries(entries[order[a + j]], entries[order[a + i]], paired) >= 0
+                ):
+                    scratch[k] = order[a + i]
+                    i += 1
+                else:
+                    scratch[k] = order[a + j]
+                    j += 1
+                k += 1
+        for i in range(n):
+            order[a + i] = scratch[i]
+        piece *= 2
+
+
+@jit
+def _sort_buckets(begin, end, start, hashes, entries, paired, order):
+    scratch = np.empty(0, np.int64)
+    for bucket in range(begin, end):
+        a, b = start[bucket], start[bucket + 1]
+        for i in range(a + 1, b):
+            v = order[i]
+            h = hashes[v]
+            j = i
+            while j > a and hashes[order[j - 1]] > h:
+                order[j] = order[j - 1]
+                j -= 1
+            order[j] = v
+        i = a
+        while i < b:
+            j = i + 1
+            while j < b and hashes[order[j]] == hashes[order[i]]:
+                j += 1
+            if j - i > 1:
+                if scratch.size < j - i:
+                    scratch = np.empty(2 * (j - i), np.int64)
+                _merge_sort(entries, paired, order, i, j, scratch)
+            i = j
+
+
+def sort_entries(entries, paired: bool, threads: int = 1):
+    """An order (int64[n]) that puts the entries of a duplicate set side by side, in the order of `compare_entries`.
+
+    The sets themselves come in the order of their hashes: no result depends on it.
+    """
+    n = entries.size
+    hashes = np.empty(n, np.uint64)
+    run_chunks(entry_hashes, n, threads, entries, paired, hashes)
+    bits = max(1, int(max(1, n // PER_BUCKET)).bit_length())
+    start = np.empty((1 << bits) + 1, np.int64)
+    order = np.empty(n, np.int64)
+    _fill_buckets(hashes, np.uint64(64 - bits), start, order)
+    run_chunks(_sort_buckets, 1 << bits, threads, start, hashes, entries, paired, order)
+    return order
+
+
+@jit
+def find_sets(entries, paired, order, start):
+    """Write the places in order where sets of two or more entries begin and end to start (int64[n, 2]); returns how many."""
+    n, sets, i = order.size, 0, 0
+    while i < n:
+        j = i + 1
+        while j < n and compare_sets(entries[order[j]], entries[order[i]], paired) == 0:
+            j += 1
+        if j - i > 1:
+            start[sets, 0], start[sets, 1] = i, j
+            sets += 1
+        i = j
+    return sets
+
+
+@jit
+def mark_sets(begin, end, entries, paired, order, start, optical, distance, largest, state, kept, optical_count, parent):
+    """Mark sets begin..end (start: int64[sets, 2], see `find_sets`).
+
+    Changes state (uint8[entries], bits DUPLICATE, OPTICAL, IN_SET). For pairs also writes, a set: kept (int64, the entry that
+    stays) and optical_count (int32). parent: int64[entries], scratch, by place in order.
+    """
+    for s in range(begin, end):
+        a, b = start[s, 0], start[s, 1]
+        if paired:
+            kept[s], optical_count[s] = mark_pairs(entries, order, a, b, optical, distance, largest, parent, state)
+        else:
+            mark_singles(entries, order, a, b, state)
+
+
+@jit
+def fill_filter(begin, end, entries, bits):
+    """Set a bit of bits (uint8[2^k]) for each single end of entries[begin:end] by its place, strand and library."""
+    mask = np.uint64(bits.size * 8 - 1)
+    for i in range(begin, end):
+        e = entries[i]
+        h = _place_hash(e.library, e.ref_1, e.pos_1, e.orientation) & mask
+        bits[h >> np.uint64(3)] |= np.uint8(1) << np.uint8(h & np.uint64(7))
+
+
+@jit
+def _place_hash(library, ref, pos, reverse):
+    h = np.uint64(np.uint32(ref)) << np.uint64(32) | np.uint64(np.uint32(pos))
+    return finish(h ^ (np.uint64(np.int64(library) & 0xFFFF) << np.uint64(48)) ^ (np.uint64(reverse & 1) << np.uint64(47)))
+
+
+@jit
+def ends_at_singles(entries, bits, out):
+    """The ends of pairs that may share their place with a single end, as single ends with a mate.
+
+    bits: see `fill_filter`; a few others come along, which does no harm. out: ENTRY[2 n]. Returns how many.
+    """
+    mask = np.uint64(bits.size * 8 - 1)
+    n = 0
+    for i in range(entries.size):
+        e = entries[i]
+        o = e.orientation
+        for side in range(2):
+            ref, pos = (e.ref_2, e.pos_2) if side else (e.ref_1, e.pos_1)
+            # FF 2, FR 3, RR 4, RF 5
+            reverse = (o == 3 or o == 4) if side else (o == 4 or o == 5)
+            h = _place_hash(e.library, ref, pos, np.int64(reverse)) & mask
+            if (bits[h >> np.uint64(3)] >> np.uint8(h & np.uint64(7))) & np.uint8(1):
+                s = out[n]
+                s.index_1, s.index_2 = -1, -1
+                s.ref_1, s.pos_1, s.ref_2, s.pos_2 = ref, pos, 0, -1
+                s.barcode, s.barcode_1, s.barcode_2 = 0, 0, 0
+                s.score, s.tile, s.x, s.y, s.group = 0, -1, -1, -1, -1
+                s.library = e.library
+                s.orientation = 1 if reverse else 0
+                s.optical_orientation, s.unused = -1, 0
+                n += 1
+    return n

@@ -1,0 +1,58 @@
+"""Unaligned loads, stores and copies at addresses, for kernels that walk packed byte records.
+
+Indexing a uint8 array costs a wrap-around check an access and hinders merging four byte loads into one; these do not.
+Addresses are int64 (`np.int64(array.ctypes.data)` plus an offset); bounds are the caller's to check.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+
+def _load(kind, bits):
+    @intrinsic
+    def load(typing_context, address):
+        def codegen(context, builder, signature, arguments):
+            return builder.load(builder.inttoptr(arguments[0], ir.IntType(bits).as_pointer()), align=1)
+
+        return kind(types.int64), codegen
+
+    return load
+
+
+def _store(kind, bits):
+    @intrinsic
+    def store(typing_context, address, value):
+        def codegen(context, builder, signature, arguments):
+            builder.store(arguments[1], builder.inttoptr(arguments[0], ir.IntType(bits).as_pointer()), align=1)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, kind), codegen
+
+    return store
+
+
+load_u8 = _load(types.uint8, 8)
+load_u16 = _load(types.uint16, 16)
+load_u32 = _load(types.uint32, 32)
+load_i32 = _load(types.int32, 32)
+load_u64 = _load(types.uint64, 64)
+store_u8 = _store(types.uint8, 8)
+store_u16 = _store(types.uint16, 16)
+store_u32 = _store(types.uint32, 32)
+store_i32 = _store(types.int32, 32)
+
+
+@intrinsic
+def copy_bytes(typing_context, target, source, size):
+    """memcpy(target, source, size): addresses and a number of bytes, int64."""
+
+    def codegen(context, builder, signature, arguments):
+        pointer = ir.IntType(8).as_pointer()
+        target_pointer = builder.inttoptr(arguments[0], pointer)
+        source_pointer = builder.inttoptr(arguments[1], pointer)
+        cgutils.raw_memcpy(builder, target_pointer, source_pointer, arguments[2], 1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen

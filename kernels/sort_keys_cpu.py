@@ -1,0 +1,439 @@
+"""Order of alignment records: packed keys, a radix sort of them, and the ties settled in the records themselves.
+
+A sort is a permutation: `coordinate_keys` makes one uint64 a record, `radix_sort` orders those, and `settle_coordinate_ties`
+reads names and the other fields only inside runs of equal keys. Query-name orders use `sort_names` over the whole name.
+Records are reached by address (`address[k]` is where record k begins), so that batches are sorted where they lie.
+"""
+
+import numpy as np
+from numba import carray, types
+from numba.extending import intrinsic
+
+from gpugenome.kernels.launch import jit
+from gpugenome.kernels.sort_keys_scalar import coordinate_key, name_word
+
+SMALL_RUN = 24
+
+
+@intrinsic
+def _pointer(typingctx, address):
+    def codegen(context, builder, signature, args):
+        return builder.inttoptr(args[0], context.get_value_type(types.CPointer(types.uint8)))
+
+    return types.CPointer(types.uint8)(types.int64), codegen
+
+
+@jit
+def record_at(address, size):
+    """The bytes of a record at an address, uint8[size]; nothing checks it."""
+    return carray(_pointer(address), (size,), np.uint8)
+
+
+@jit
+def coordinate_keys(begin, end, ref_id, pos, flag, out):
+    """Write `coordinate_key` of records begin..end to out, uint64[n]."""
+    for i in range(begin, end):
+        out[i] = coordinate_key(ref_id[i], pos[i], flag[i])
+
+
+@jit
+def varying_bits(begin, end, keys):
+    """The bits in which keys[begin:end] differ from one another, as one uint64."""
+    every, some = ~np.uint64(0), np.uint64(0)
+    for i in range(begin, end):
+        every &= keys[i]
+        some |= keys[i]
+    return every ^ some
+
+
+@jit
+def radix_pass(keys, order, shift, keys_out, order_out):
+    """One stable counting pass over 11 bits of the keys (uint64[n]) from `shift` up, carrying order (int64[n]) along."""
+    count = np.zeros(2049, np.int64)
+    mask = np.uint64(2047)
+    for i in range(keys.size):
+        count[np.int64((keys[i] >> shift) & mask) + 1] += 1
+    for d in range(2048):
+        count[d + 1] += count[d]
+    for i in range(keys.size):
+        d = np.int64((keys[i] >> shift) & mask)
+        at = count[d]
+        count[d] = at + 1
+        keys_out[at] = keys[i]
+        order_out[at] = order[i]
+
+
+def radix_sort(keys, threads=1):
+    """Stable ascending order of keys.
+
+    keys: uint64[n]. Returns (sorted keys, order int64[n]). Only digits in which keys differ are sorted.
+    """
+    n = keys.size
+    order = np.arange(n, dtype=np.int64)
+    varying = int(varying_bits(0, n, keys)) if n else 0
+    a, b = (keys, order), (np.empty_like(keys), np.empty_like(order))
+    own = False
+    shift = 0
+    while shift < 64:
+        if not (varying >> shift) & 1:
+            shift += 1
+            continue
+        radix_pass(a[0], a[1], np.uint64(shift), b[0], b[1])
+        a, b = b, (a if own else (np.empty_like(keys), np.empty_like(order)))
+        own = True
+        shift += 11
+    return (a[0] if own else keys.copy()), a[1]
+
+
+@jit
+def _field32(record, at):
+    return np.int32(
+        np.uint32(record[at])
+        | np.uint32(record[at + 1]) << np.uint32(8)
+        | np.uint32(record[at + 2]) << np.uint32(16)
+        | np.uint32(record[at + 3]) << np.uint32(24)
+    )
+
+
+@jit
+def _name_compare(a, b):
+    """Compare the names of two records (given with their block_size field)."""
+    return compare_names(a[36 : 36 + a[12] - 1], b[36 : 36 + b[12] - 1])
+
+
+@jit
+def compare_names(a, b):
+    """Three-way comparison of two byte strings (uint8 arrays), a prefix first: Java's String.compareTo for ASCII."""
+    n = min(a.size, b.size)
+    for i in range(n):
+        if a[i] != b[i]:
+            return np.int64(a[i]) - np.int64(b[i])
+    return a.size - b.size
+
+
+@jit
+def compare_coordinate_ties(x, y):
+    """The rest of the coordinate order for two record addresses with equal coordinate keys.
+
+    Name, flag, mapping quality, mate's reference (none first here), mate's position, template length.
+    Source: htsjdk SAMRecordCoordinateComparator.
+    """
+    a, b = record_at(x, 512), record_at(y, 512)
+    c = _name_compare(a, b)
+    if c != 0:
+        return c
+    c = (np.int64(a[18]) | np.int64(a[19]) << 8) - (np.int64(b[18]) | np.int64(b[19]) << 8)
+    if c != 0:
+        return c
+    c = np.int64(a[13]) - np.int64(b[13])
+    if c != 0:
+        return c
+    for at in (24, 28, 32):
+        c = np.int64(_field32(a, at)) - np.int64(_field32(b, at))
+        if c != 0:
+            return c
+    return np.int64(0)
+
+
+@jit
+def hit_index(record, size):
+    """(found, value) of the integer tag HI in a record of `size` bytes."""
+    at = 36 + np.int64(record[12]) + 4 * (np.int64(record[16]) | np.int64(record[17]) << 8)
+    bases = np.int64(_field32(record, 20))
+    at += (bases + 1) // 2 + bases
+    while at + 3 <= size:
+        kind = record[at + 2]
+        width = np.int64(4)
+        if kind == 65 or kind == 67 or kind == 99:
+            width = 1
+        elif kind == 83 or kind == 115:
+            width = 2
+        elif kind == 90 or kind == 72:
+            width = 0
+            while at + 3 + width < size and record[at + 3 + width] != 0:
+                width += 1
+            width += 1
+        elif kind == 66:
+            sub = record[at + 3]
+            w = 1 if sub == 67 or sub == 99 else 2 if sub == 83 or sub == 115 else 4
+            width = 5 + w * np.int64(_field32(record, at + 4))
+        if record[at] == 72 and record[at + 1] == 73 and kind != 90 and kind != 72 and kind != 65 and kind != 66 and kind != 102:
+            v = np.int64(0)
+            for j in range(width):
+                v |= np.int64(record[at + 3 + j]) << (8 * j)
+            if kind == 99 and v > 127:
+                v -= 256
+            elif kind == 115 and v > 32767:
+                v -= 65536
+            elif kind == 105 and v > 2147483647:
+                v -= 4294967296
+            return True, v
+        at += 3 + width
+    return False, np.int64(0)
+
+
+@jit
+def compare_picard_name_ties(x, y):
+    """The rest of Picard's query-name order for two record addresses with equal names.
+
+    Paired first, then first of pair, forward strand, primary, not supplementary, then HI.
+    Source: htsjdk SAMRecordQueryNameComparator.
+    """
+    a, b = record_at(x, 64), record_at(y, 64)
+    f = np.int64(a[18]) | np.int64(a[19]) << 8
+    g = np.int64(b[18]) | np.int64(b[19]) << 8
+    if (f | g) & 1:
+        if not f & 1:
+            return np.int64(1)
+        if not g & 1:
+            return np.int64(-1)
+        if f & 64 and g & 128:
+            return np.int64(-1)
+        if f & 128 and g & 64:
+            return np.int64(1)
+    for bit in (16, 256, 2048):
+        if (f ^ g) & bit:
+            return np.int64(1 if f & bit else -1)
+    size_a, size_b = np.int64(_field32(a, 0)) + 4, np.int64(_field32(b, 0)) + 4
+    has_a, hi_a = hit_index(record_at(x, size_a), size_a)
+    has_b, hi_b = hit_index(record_at(y, size_b), size_b)
+    if has_a != has_b:
+        return np.int64(1 if has_a else -1)
+    return hi_a - hi_b
+
+
+@jit
+def compare_samtools_name_ties(x, y):
+    """The rest of samtools' query-name order for two record addresses with equal names: first/second, primary, supplementary."""
+    a, b = record_at(x, 64), record_at(y, 64)
+    f = np.int64(a[18]) | np.int64(a[19]) << 8
+    g = np.int64(b[18]) | np.int64(b[19]) << 8
+    return (((f & 0xC0) << 8) | ((f & 0x100) << 3) | ((f & 0x800) >> 3)) - (
+        ((g & 0xC0) << 8) | ((g & 0x100) << 3) | ((g & 0x800) >> 3)
+    )
+
+
+@jit
+def _compare_ties(rule, x, y):
+    if rule == 0:
+        return compare_coordinate_ties(x, y)
+    if rule == 1:
+        return compare_picard_name_ties(x, y)
+    return compare_samtools_name_ties(x, y)
+
+
+@jit
+def sort_run(rule, address, order, a, b, scratch):
+    """Stable sort of order[a:b] by a tie rule over record addresses: insertion sort of short pieces, then merges.
+
+    rule: 0 coordinate, 1 Picard query name, 2 samtools query name. scratch: int64, at least b - a long.
+    """
+    n = b - a
+    piece = SMALL_RUN
+    for s in range(a, b, piece):
+        for i in range(s + 1, min(s + piece, b)):
+            v = order[i]
+            j = i
+            while j > s and _compare_ties(rule, address[v], address[order[j - 1]]) < 0:
+                order[j] = order[j - 1]
+                j -= 1
+            order[j] = v
+    while piece < n:
+        for s in range(0, n, 2 * piece):
+            i, i_end, j, j_end, k = s, min(s + piece, n), min(s + piece, n), min(s + 2 * piece, n), s
+            while i < i_end or j < j_end:
+                if j >= j_end or (i < i_end and _compare_ties(rule, address[order[a + j]], address[order[a + i]]) >= 0):
+                    scratch[k] = order[a + i]
+                    i += 1
+                else:
+                    scratch[k] = order[a + j]
+                    j += 1
+                k += 1
+        for i in range(n):
+            order[a + i] = scratch[i]
+        piece *= 2
+
+
+@jit
+def settle_coordinate_ties(begin, end, keys, address, order):
+    """Order the runs of equal keys that START in begin..end by the rest of the coordinate order.
+
+    keys: uint64[n], sorted. address: int64[n], where record k (before sorting) begins. order: int64[n], changed in place.
+    """
+    n = keys.size
+    i = begin
+    while 0 < i < end and keys[i] == keys[i - 1]:
+        i += 1
+    scratch = np.empty(0, np.int64)
+    while i < end:
+        j = i + 1
+        while j < n and keys[j] == keys[i]:
+            j += 1
+        if j - i > 1:
+            if j - i > scratch.size:
+                scratch = np.empty(2 * (j - i), np.int64)
+            if j - i > 256:
+                sort_names(address, order[i:j], 0, scratch)
+            else:
+                sort_run(0, address, order, i, j, scratch)
+        i = j
+
+
+@jit
+def natural_name(name, out):
+    """Rewrite a name so that plain byte order is samtools' natural order; returns its length.
+
+    A run of digits becomes '0', its number of significant digits + 1, and those digits, so longer numbers come later and
+    leading zeros do not count. name: uint8[:]. out: uint8, at least 3 times as long.
+    """
+    n, k, i = name.size, 0, 0
+    while i < n:
+        c = name[i]
+        if c < 48 or c > 57:
+            out[k] = c
+            k += 1
+            i += 1
+            continue
+        while i < n and name[i] == 48:
+            i += 1
+        j = i
+        while j < n and 48 <= name[j] <= 57:
+            j += 1
+        out[k] = 48
+        out[k + 1] = j - i + 1
+        k += 2
+        for d in range(i, j):
+            out[k] = name[d]
+            k += 1
+        i = j
+    return k
+
+
+@jit
+def natural_names(begin, end, address, offset, out):
+    """Write the natural form of the names of records begin..end at out[offset[i]:]; returns nothing, the rest is zeroed."""
+    for i in range(begin, end):
+        record = record_at(address[i], 512)
+        a = out[offset[i] : offset[i + 1]]
+        k = natural_name(record[36 : 36 + record[12] - 1], a)
+        for j in range(k, a.size):
+            a[j] = 0
+
+
+@jit
+def _load_words(address, order, a, b, depth, natural, natural_offset, words):
+    """words[a:b] = bytes depth..depth+8 of the names (or natural names) of order[a:b]."""
+    for i in range(a, b):
+        k = order[i]
+        if natural.size:
+            start = natural_offset[k]
+            words[i] = name_word(natural, start, natural_offset[k + 1] - start, depth)
+        else:
+            record = record_at(address[k], 512)
+            words[i] = name_word(record, 36, np.int64(record[12]) - 1, depth)
+
+
+@jit
+def _sort_words(words, order, a, b):
+    """In-place sort of words[a:b] with order: quicksort by medians of three, insertion sort below 16."""
+    low, high = np.empty(128, np.int64), np.empty(128, np.int64)
+    low[0], high[0] = a, b
+    top = 1
+    while top:
+        top -= 1
+        s, e = low[top], high[top]
+        while e - s > 16:
+            m = (s + e) // 2
+            x, y, z = words[s], words[m], words[e - 1]
+            pivot = max(min(x, y), min(max(x, y), z))
+            i, j = s, e - 1
+            while i <= j:
+                while words[i] < pivot:
+                    i += 1
+                while words[j] > pivot:
+                    j -= 1
+                if i <= j:
+                    words[i], words[j] = words[j], words[i]
+                    order[i], order[j] = order[j], order[i]
+                    i += 1
+                    j -= 1
+            # The larger side waits, so the stack holds at most log2(n) of them.
+            if j + 1 - s < e - i:
+                low[top], high[top] = i, e
+                e = j + 1
+            else:
+                low[top], high[top] = s, j + 1
+                s = i
+            top += 1
+        for i in range(s + 1, e):
+            w, v = words[i], order[i]
+            j = i
+            while j > s and words[j - 1] > w:
+                words[j] = words[j - 1]
+                order[j] = order[j - 1]
+                j -= 1
+            words[j] = w
+            order[j] = v
+
+
+@jit
+def order_names(address, order, rule, natural, natural_offset, scratch):
+    """Sort order (int64[m], indices into address) by name, then by a tie rule, then by input order.
+
+    Eight bytes of all names at a time: sort the words, then go deeper into the runs that are still equal.
+    natural, natural_offset: ragged natural names (see `natural_names`), or empty to use the records' own.
+    rule: see `sort_run`.
+    """
+    words = np.empty(order.size, np.uint64)
+    stack = np.empty((64, 3), np.int64)
+    stack[0, 0], stack[0, 1], stack[0, 2] = 0, order.size, 0
+    top = 1
+    while top:
+        top -= 1
+        a, b, depth = stack[top, 0], stack[top, 1], stack[top, 2]
+        _load_words(address, order, a, b, depth, natural, natural_offset, words)
+        same = True
+        for i in range(a + 1, b):
+            if words[i] != words[a]:
+                same = False
+                break
+        if not same:
+            _sort_words(words, order, a, b)
+        i = a
+        while i < b:
+            j = i + 1
+            while j < b and words[j] == words[i]:
+                j += 1
+            if j - i > 1:
+                if (words[i] & np.uint64(255)) == 0:
+                    # Equal names: back to input order, which the tie rule then refines.
+                    for k in range(i, j):
+                        words[k] = np.uint64(order[k])
+                    _sort_words(words, order, i, j)
+                    sort_run(rule, address, order, i, j, scratch)
+                else:
+                    if top == stack.shape[0]:
+                        bigger = np.empty((2 * top, 3), np.int64)
+                        bigger[:top] = stack
+                        stack = bigger
+                    stack[top, 0], stack[top, 1], stack[top, 2] = i, j, depth + 8
+                    top += 1
+            i = j
+
+
+@jit
+def sort_names(address, order, rule, scratch):
+    """`order_names` by the records' own names."""
+    order_names(address, order, rule, np.empty(0, np.uint8), np.empty(0, np.int64), scratch)
+
+
+@jit
+def gather_records(begin, end, address, order, out_offset, out):
+    """Copy records order[begin:end] to out at out_offset[i] (int64[n+1])."""
+    for i in range(begin, end):
+        a = out_offset[i]
+        n = out_offset[i + 1] - a
+        source = record_at(address[order[i]], n)
+        target = out[a : a + n]
+        for j in range(n):
+            target[j] = source[j]
