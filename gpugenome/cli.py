@@ -14,21 +14,6 @@ from gpugenome._version import __version__
 from gpugenome.errors import EXIT_BUG, UserError
 
 COMMANDS = {
-    "germline": "FASTQ or BAM to VCF: the whole pipeline in one pass.",
-    "index": "Build the aligner's index of a reference.",
-    "align": "FASTQ to alignments (bwa mem).",
-    "sort": "Sort alignments by coordinate or query name (Picard SortSam).",
-    "markdup": "Mark duplicates (Picard MarkDuplicates).",
-    "bqsr": "Base quality recalibration table (GATK BaseRecalibrator).",
-    "applybqsr": "Apply a recalibration table (GATK ApplyBQSR).",
-    "gatherbqsr": "Gather recalibration tables (GATK GatherBQSRReports).",
-    "haplotypecaller": "Call variants (GATK HaplotypeCaller).",
-    "genotypegvcfs": "Joint genotyping (GATK GenotypeGVCFs).",
-    "combinegvcfs": "Merge GVCFs (GATK CombineGVCFs).",
-    "cohort": "An incremental store of GVCFs.",
-    "variantfiltration": "Hard filters by expression (GATK VariantFiltration).",
-    "selectvariants": "Subset variants and samples (GATK SelectVariants).",
-    "hardfilter": "GATK's recommended hard filters for SNPs and indels.",
     "concordance": "Compare two VCFs, field by field.",
 }
 

@@ -21,7 +21,7 @@ def test_help_imports_nothing_heavy():
         "print('HEAVY', sorted({'numpy','numba','pysam','pyarrow','cupy'} & set(sys.modules)))"
     )
     result = run(code=code)
-    assert "germline" in result.stdout
+    assert "concordance" in result.stdout
     assert result.stdout.strip().endswith("HEAVY []"), result.stdout
 
 
