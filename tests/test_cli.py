@@ -42,5 +42,5 @@ def test_every_listed_command_has_help(name):
 
 
 def test_zero_threads_is_refused():
-    result = run("sort", "--threads", "0", "-I", "x.bam", "-O", "y.bam")
+    result = run("concordance", "--threads", "0", "--truth", "x.vcf", "--eval", "y.vcf")
     assert result.returncode == 2 and "threads" in result.stderr

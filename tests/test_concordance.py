@@ -160,10 +160,14 @@ def test_bad_input_is_one_line(tmp_path, text, part):
 
 @pytest.mark.skipif(not shutil.which("bcftools"), reason="bcftools is not installed")
 def test_shared_sites_are_those_of_bcftools_isec(demo, tmp_path):
-    truth, calls = demo / "truth.vcf.gz", demo / "golden" / "calls.vcf.gz"
-    command = ["bcftools", "isec", "-c", "none", "-p", str(tmp_path / "isec"), str(truth), str(calls)]
-    subprocess.run(command, check=True, capture_output=True)
+    # Single ALT only: isec pairs records whose ALT alleles come in another order, which here are not equal records.
+    files = []
+    for source in (demo / "truth.vcf.gz", demo / "golden" / "calls.vcf.gz"):
+        files.append(str(tmp_path / source.name))
+        subprocess.run(["bcftools", "view", "-i", "N_ALT=1", "-Oz", "-o", files[-1], str(source)], check=True, capture_output=True)
+        subprocess.run(["bcftools", "index", "-f", "-t", files[-1]], check=True, capture_output=True)
+    subprocess.run(["bcftools", "isec", "-c", "none", "-p", str(tmp_path / "isec"), *files], check=True, capture_output=True)
     n = [sum(not line.startswith("#") for line in open(tmp_path / "isec" / f"000{i}.vcf")) for i in range(3)]
-    found = compare(read_variant_text(str(truth)), read_variant_text(str(calls)), truth_sample="DEMO", eval_sample="demo").summary
+    found = compare(*map(read_variant_text, files), truth_sample="DEMO", eval_sample="demo").summary
     assert found["truth"]["records"] == n[0] + n[2] and found["eval"]["records"] == n[1] + n[2]
     assert sum(found["categories"][c] for c in ("missing", "extra", "alleles")) == n[0] + n[1]

@@ -64,7 +64,7 @@ def command(truth, evaluated, reference, bed, truth_sample, eval_sample, pass_on
         (differences, format_differences(result)),
     ):
         if path:
-            with AtomicOutput(path) as out, open(out, "w") as f:
+            with AtomicOutput(path) as out, open(out.path, "w") as f:
                 f.write(text)
     if require_identical and not result.summary["identical"]:
         click.echo(f"concordance: the records of {evaluated} are not identical to those of {truth}", err=True)
