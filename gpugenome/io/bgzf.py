@@ -1,0 +1,202 @@
+"""BGZF streams: inflated chunks in, blocks out, on several threads. Source: SAM specification 4.1."""
+
+import mmap
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from gpugenome.errors import InputError
+from gpugenome.io.outputs import os_problem
+from gpugenome.kernels import bgzf_cpu as kernel
+from gpugenome.kernels.launch import run_chunks
+
+EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+BLOCK_BYTES = 65280
+"""Uncompressed bytes of a block that is written, htslib's choice."""
+_CHUNK_BYTES = 32 << 20
+_RAW_BYTES = 8 << 20
+
+_STATUS = {
+    kernel.BAD_MAGIC: "is not a BGZF block (damaged file, or plain gzip)",
+    kernel.NO_BLOCK_SIZE: "has no BGZF block size (plain gzip instead of bgzip?)",
+    kernel.BAD_SIZE: "has an impossible block size",
+}
+
+
+def _inflate(raw, starts, sizes, raw_sizes, n, threads, path, position_of):
+    """The n scanned blocks inflated: uint8 array."""
+    out_start = np.zeros(n + 1, np.int64)
+    np.cumsum(raw_sizes[:n], out=out_start[1:])
+    out = np.empty(int(out_start[-1]), np.uint8)
+    results = run_chunks(kernel.inflate_blocks, n, threads, raw, starts[:n], sizes[:n], out_start, out, True)
+    bad = min((r for r in results if r >= 0), default=-1)
+    if bad >= 0:
+        problem = "wrong CRC, the data are damaged" if bad % 4 == kernel.BAD_CRC else "its deflated data are damaged"
+        raise InputError(path, problem, f"BGZF block at byte {position_of(bad // 4)}")
+    return out
+
+
+class BgzfReader:
+    """Inflates a BGZF file or stream chunk by chunk, the next chunk while the last one is used.
+
+    path: file name, or "-" for standard input. handle: an open binary file to read instead (`prefix`: bytes already read from it).
+
+    Raises
+    ------
+    InputError: from `chunks` and `inflate_at`: damaged, truncated or not BGZF.
+    """
+
+    def __init__(self, path, threads=2, handle=None, prefix=b""):
+        self.path, self.threads = path, threads
+        self.handle, self.prefix = handle, prefix
+        self.raw = None
+        if handle is None:
+            try:
+                with open(path, "rb") as f:
+                    size = os.fstat(f.fileno()).st_size
+                    self.raw = np.frombuffer(mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ), np.uint8) if size else np.empty(0, np.uint8)
+            except OSError as e:
+                raise InputError(path, f"cannot be read: {e.strerror}") from None
+        slots = _CHUNK_BYTES // 1024
+        self._starts, self._sizes, self._raw_sizes = (np.empty(slots, np.int64) for _ in range(3))
+
+    def _scan(self, raw, begin, base):
+        n, at, status = kernel.scan_blocks(raw, begin, raw.size, _CHUNK_BYTES, self._starts, self._sizes, self._raw_sizes)
+        if status != kernel.OK:
+            raise InputError(self.path, _STATUS[status], f"byte {base + at}")
+        return n, at
+
+    def _file_chunks(self, position):
+        """(inflated bytes, file offset and inflated size of each block) from a file position on."""
+        while position < self.raw.size:
+            n, after = self._scan(self.raw, position, 0)
+            if n == 0:
+                raise InputError(self.path, "the file is truncated inside a BGZF block", f"byte {after}")
+            starts = self._starts[:n].copy()
+            yield _inflate(self.raw, starts, self._sizes, self._raw_sizes, n, self.threads, self.path, lambda i, s=starts: int(s[i]) - 18)
+            position = after
+        if self.raw.size >= 28 and self.raw[-28:].tobytes() != EOF_BLOCK or self.raw.size < 28:
+            print(f"gpugenome: warning: {self.path}: no BGZF end marker, the file may be truncated", file=sys.stderr)
+
+    def _stream_chunks(self):
+        pending = np.frombuffer(self.prefix, np.uint8)
+        base, ended = 0, False
+        while True:
+            while pending.size < _RAW_BYTES and not ended:
+                more = self.handle.read(_RAW_BYTES)
+                ended = not more
+                pending = np.concatenate([pending, np.frombuffer(more, np.uint8)])
+            if not pending.size:
+                return
+            n, after = self._scan(pending, 0, base)
+            if n == 0:
+                raise InputError(self.path, "the stream ends inside a BGZF block", f"byte {base + after}")
+            starts = self._starts[:n].copy()
+            yield _inflate(
+                pending, starts, self._sizes, self._raw_sizes, n, self.threads, self.path, lambda i, b=base, s=starts: b + int(s[i]) - 18
+            )
+            pending, base = pending[after:].copy(), base + after
+
+    def chunks(self):
+        """Iterator of uint8 arrays, the inflated stream in pieces of some MB."""
+        source = self._stream_chunks() if self.raw is None else self._file_chunks(0)
+        with ThreadPoolExecutor(1) as ahead:
+            future = ahead.submit(next, source, None)
+            while (chunk := future.result()) is not None:
+                future = ahead.submit(next, source, None)
+                yield chunk
+
+    def inflate_range(self, begin_virtual: int, end_virtual: int) -> np.ndarray:
+        """The bytes between two virtual offsets (SAM spec 4.1.1), for reading through an index."""
+        position, out, skip = begin_virtual >> 16, [], begin_virtual & 0xFFFF
+        last, within = end_virtual >> 16, end_virtual & 0xFFFF
+        while position < self.raw.size and position <= last:
+            n, after = self._scan(self.raw, position, 0)
+            if n == 0:
+                raise InputError(
+                    self.path, "the file is truncated inside a BGZF block, or its index belongs to another file", f"byte {position}"
+                )
+            begins = np.concatenate([[position], self._starts[1:n] - 18])
+            inside = int(np.searchsorted(begins, last, "right"))
+            data = _inflate(
+                self.raw,
+                self._starts[:n].copy(),
+                self._sizes,
+                self._raw_sizes,
+                inside,
+                self.threads,
+                self.path,
+                lambda i, b=begins: int(b[i]),
+            )
+            if inside < n or after > last:
+                at_last = begins[inside - 1] == last
+                size_before = int(self._raw_sizes[: inside - 1].sum()) if at_last else data.size
+                data = data[: size_before + (within if at_last else 0)]
+                out.append(data)
+                break
+            out.append(data)
+            position = after
+        return (np.concatenate(out) if len(out) != 1 else out[0])[skip:] if out else np.empty(0, np.uint8)
+
+
+class BgzfWriter:
+    """Deflates what it is given into BGZF blocks of equal size on a handle.
+
+    handle: binary file. level: 0 (stored) to 12 (libdeflate). digest: object with `update`, fed with the file's bytes.
+    """
+
+    def __init__(self, handle, path, level=2, threads=2, digest=None):
+        self.handle, self.path, self.level, self.threads, self.digest = handle, path, level, threads, digest
+        self._pending: list[np.ndarray] = []
+        self._size = 0
+
+    def write(self, data: np.ndarray) -> None:
+        """Append bytes (uint8 array). Whole blocks are deflated and written as they fill up."""
+        self._pending.append(data)
+        self._size += data.size
+        if self._size >= 128 * BLOCK_BYTES:
+            self._flush(False)
+
+    def _flush(self, everything):
+        data = self._pending[0] if len(self._pending) == 1 else np.concatenate(self._pending or [np.empty(0, np.uint8)])
+        whole = data.size if everything else data.size // BLOCK_BYTES * BLOCK_BYTES
+        self._pending, self._size = [data[whole:].copy()], data.size - whole
+        for a in range(0, whole, 512 * BLOCK_BYTES):
+            self._deflate(data[a : min(whole, a + 512 * BLOCK_BYTES)])
+
+    def _deflate(self, data):
+        n = (data.size + BLOCK_BYTES - 1) // BLOCK_BYTES
+        out, size = np.empty(n * kernel.SLOT, np.uint8), np.zeros(n, np.int64)
+        run_chunks(kernel.deflate_blocks, n, self.threads, np.ascontiguousarray(data), BLOCK_BYTES, self.level, out, size)
+        self._put(out[: kernel.pack_slots(out, size, n)])
+
+    def _put(self, data):
+        try:
+            self.handle.write(data.data)
+        except BrokenPipeError:
+            raise
+        except OSError as e:
+            raise os_problem(self.path, e) from e
+        if self.digest is not None:
+            self.digest.update(data.data)
+
+    def finish(self) -> None:
+        """Write what is left and the empty block that ends a BGZF file."""
+        self._flush(True)
+        self._put(np.frombuffer(EOF_BLOCK, np.uint8))
+
+
+def compress(data: np.ndarray, level: int = 6, threads: int = 2) -> bytes:
+    """A whole BGZF file of `data` (uint8) in memory, with its end marker."""
+    import io
+
+    out = io.BytesIO()
+    writer = BgzfWriter(out, "memory", level, threads)
+    writer.write(data)
+    writer.finish()
+    return out.getvalue()
+
+
+__all__ = ["BLOCK_BYTES", "EOF_BLOCK", "BgzfReader", "BgzfWriter", "compress"]

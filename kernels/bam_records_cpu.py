@@ -1,0 +1,247 @@
+"""BAM records in a byte arena: finding, decoding, checking, gathering them, and their bases, names and tags.
+
+All kernels work on rows begin..end and write only what those rows own. Source: SAM specification 4.2.
+"""
+
+import numpy as np
+
+from gpugenome.kernels.launch import jit
+from gpugenome.kernels.memory import copy_bytes, load_i32, load_u8, load_u16, load_u32, store_u8, store_u16, store_u32
+
+OK, SHORT_BLOCK, FIELDS_TOO_LONG, BAD_REFERENCE, BAD_NAME, BAD_CIGAR, BAD_QUALITY, UNKNOWN_GROUP = range(8)
+"""What `check_records` finds wrong."""
+
+BASES = np.frombuffer(b"=ACMGRSVTWYHKDBN", np.uint8).copy()
+
+
+@jit
+def scan_records(data, begin, end, offset, most):
+    """Fill offset[0..n] with the starts of whole records in data[begin:end], at most `most`; returns (n, status)."""
+    base = np.int64(data.ctypes.data)
+    n = 0
+    at = np.int64(begin)
+    offset[0] = at
+    while n < most and at + 4 <= end:
+        size = np.int64(load_u32(base + at)) + 4
+        if size < 36 or size > 0x7FFFFFFF:
+            return n, SHORT_BLOCK
+        if at + size > end:
+            break
+        at += size
+        n += 1
+        offset[n] = at
+    return n, OK
+
+
+@jit
+def decode_fixed(begin, end, data, offset, ref_id, pos, mapq, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar, seq_length):
+    """The fixed fields of records begin..end as columns (dtypes of `ReadBatch`)."""
+    base = np.int64(data.ctypes.data)
+    for i in range(begin, end):
+        a = base + offset[i]
+        ref_id[i] = load_i32(a + 4)
+        pos[i] = load_i32(a + 8)
+        name_length[i] = load_u8(a + 12)
+        mapq[i] = load_u8(a + 13)
+        n_cigar[i] = load_u16(a + 16)
+        flag[i] = load_u16(a + 18)
+        seq_length[i] = load_i32(a + 20)
+        mate_ref_id[i] = load_i32(a + 24)
+        mate_pos[i] = load_i32(a + 28)
+        tlen[i] = load_i32(a + 32)
+
+
+@jit
+def _check_record(a, size, contigs):
+    name_length = np.int64(load_u8(a + 12))
+    n_cigar = np.int64(load_u16(a + 16))
+    length = np.int64(load_i32(a + 20))
+    if length < 0 or 36 + name_length + 4 * n_cigar + (length + 1) // 2 + length > size:
+        return FIELDS_TOO_LONG
+    if load_i32(a + 4) < -1 or load_i32(a + 4) >= contigs or load_i32(a + 24) < -1 or load_i32(a + 24) >= contigs:
+        return BAD_REFERENCE
+    if name_length < 1 or load_u8(a + 35 + name_length) != 0:
+        return BAD_NAME
+    cigar = a + 36 + name_length
+    consumed = np.int64(0)
+    for k in range(n_cigar):
+        element = np.int64(load_u32(cigar + 4 * k))
+        op = element & 15
+        if op > 8:
+            return BAD_CIGAR
+        if op == 0 or op == 1 or op == 4 or op == 7 or op == 8:
+            consumed += element >> 4
+    if n_cigar > 0 and length > 0 and consumed != length:
+        return BAD_CIGAR
+    qual = cigar + 4 * n_cigar + (length + 1) // 2
+    if length > 0 and load_u8(qual) != 255:
+        worst = np.uint8(0)
+        for k in range(length):
+            worst = max(worst, load_u8(qual + k))
+        if worst > 93:
+            return BAD_QUALITY
+    return OK
+
+
+@jit
+def check_records(begin, end, data, offset, contigs):
+    """-1, or 8 * (first bad record) + what is wrong with it."""
+    base = np.int64(data.ctypes.data)
+    for i in range(begin, end):
+        status = _check_record(base + offset[i], offset[i + 1] - offset[i], contigs)
+        if status != OK:
+            return 8 * i + status
+    return -1
+
+
+@jit
+def _tag_value_bytes(at, kind):
+    """Bytes of a tag's value at address `at`; -1 for an unknown type."""
+    if kind == 65 or kind == 99 or kind == 67:  # A c C
+        return np.int64(1)
+    if kind == 115 or kind == 83:  # s S
+        return np.int64(2)
+    if kind == 105 or kind == 73 or kind == 102:  # i I f
+        return np.int64(4)
+    if kind == 90 or kind == 72:  # Z H
+        n = np.int64(0)
+        while load_u8(at + n) != 0:
+            n += 1
+        return n + 1
+    if kind == 66:  # B
+        element = load_u8(at)
+        width = 1 if element == 99 or element == 67 else 2 if element == 115 or element == 83 else 4
+        return 5 + np.int64(load_u32(at + 1)) * width
+    return np.int64(-1)
+
+
+@jit
+def _find_tag(at, end, first, second):
+    """Address of a tag (its two-letter name) in a record's tags, or -1."""
+    while at + 3 <= end:
+        size = _tag_value_bytes(at + 3, load_u8(at + 2))
+        if size < 0:
+            return np.int64(-1)
+        if load_u8(at) == first and load_u8(at + 1) == second:
+            return at
+        at += 3 + size
+    return np.int64(-1)
+
+
+@jit
+def find_tag(begin, end, data, offset, tag_start, first, second, out):
+    """out[i] = where tag `first``second` (ASCII codes) begins in data (at its name), or -1. out: int64[n]."""
+    base = np.int64(data.ctypes.data)
+    for i in range(begin, end):
+        at = _find_tag(base + tag_start[i], base + offset[i + 1], first, second)
+        out[i] = at - base if at >= 0 else -1
+
+
+@jit
+def match_text_tag(begin, end, data, at, names, name_offset, out):
+    """out[i] = which of the names (uint8 by int64 name_offset) the Z tag at at[i] has, -1 where at[i] < 0, -2 for no name of these."""
+    base = np.int64(data.ctypes.data)
+    name_base = np.int64(names.ctypes.data)
+    last = 0
+    count = name_offset.size - 1
+    for i in range(begin, end):
+        if at[i] < 0:
+            out[i] = -1
+            continue
+        value = base + at[i] + 3
+        found = -2
+        for turn in range(count):
+            k = (last + turn) % count
+            size = name_offset[k + 1] - name_offset[k]
+            same = load_u8(value + size) == 0
+            j = np.int64(0)
+            while same and j < size:
+                same = load_u8(value + j) == load_u8(name_base + name_offset[k] + j) and load_u8(value + j) != 0
+                j += 1
+            if same:
+                found = k
+                last = k
+                break
+        out[i] = found
+
+
+@jit
+def gather_records(begin, end, index, source, source_offset, out, out_offset):
+    """Copy record index[i] of `source` to out[out_offset[i]:out_offset[i+1]]."""
+    a = np.int64(source.ctypes.data)
+    b = np.int64(out.ctypes.data)
+    for i in range(begin, end):
+        copy_bytes(b + out_offset[i], a + source_offset[index[i]], out_offset[i + 1] - out_offset[i])
+
+
+@jit
+def set_flags(begin, end, data, offset, flag):
+    """Write flag[i] (uint16) into record i."""
+    base = np.int64(data.ctypes.data)
+    for i in range(begin, end):
+        store_u16(base + offset[i] + 18, np.uint16(flag[i]))
+
+
+@jit
+def unpack_bases(begin, end, data, seq_start, seq_length, out, out_offset):
+    """ASCII bases of records begin..end at out[out_offset[i]:]; out: uint8."""
+    for i in range(begin, end):
+        n = np.int64(seq_length[i])
+        packed = data[seq_start[i] : seq_start[i] + (n + 1) // 2]
+        bases = out[out_offset[i] : out_offset[i] + n]
+        for j in range(n >> 1):
+            bases[2 * j] = BASES[packed[j] >> 4]
+            bases[2 * j + 1] = BASES[packed[j] & 15]
+        if n & 1:
+            bases[n - 1] = BASES[packed[n >> 1] >> 4]
+
+
+@jit
+def copy_bytes_ragged(begin, end, data, start, length, out, out_offset):
+    """Copy data[start[i]:start[i]+length[i]] to out[out_offset[i]:]: qualities, names, CIGARs as bytes."""
+    a = np.int64(data.ctypes.data)
+    b = np.int64(out.ctypes.data)
+    for i in range(begin, end):
+        copy_bytes(b + out_offset[i], a + start[i], np.int64(length[i]))
+
+
+@jit
+def set_tag_sizes(begin, end, data, offset, tag_start, first, second, value_offset, size):
+    """Size of each record after `set_tag`; value_offset: int64[n+1], rows of zero length remove the tag. size: int64[n]."""
+    base = np.int64(data.ctypes.data)
+    for i in range(begin, end):
+        stop = base + offset[i + 1]
+        at = _find_tag(base + tag_start[i], stop, first, second)
+        old = np.int64(0)
+        if at >= 0:
+            old = 3 + _tag_value_bytes(at + 3, load_u8(at + 2))
+        new = value_offset[i + 1] - value_offset[i]
+        size[i] = offset[i + 1] - offset[i] - old + (new + 2 if new else 0)
+
+
+@jit
+def set_tag(begin, end, data, offset, tag_start, first, second, value, value_offset, out, out_offset):
+    """Copies of records with a tag set to value rows (type letter, value bytes): replaced in place, else appended; empty: removed."""
+    base = np.int64(data.ctypes.data)
+    target = np.int64(out.ctypes.data)
+    values = np.int64(value.ctypes.data)
+    for i in range(begin, end):
+        record = base + offset[i]
+        stop = base + offset[i + 1]
+        at = _find_tag(base + tag_start[i], stop, first, second)
+        rest = stop
+        if at < 0:
+            at = stop
+        else:
+            rest = at + 3 + _tag_value_bytes(at + 3, load_u8(at + 2))
+        to = target + out_offset[i]
+        copy_bytes(to, record, at - record)
+        to += at - record
+        new = value_offset[i + 1] - value_offset[i]
+        if new:
+            store_u8(to, np.uint8(first))
+            store_u8(to + 1, np.uint8(second))
+            copy_bytes(to + 2, values + value_offset[i], new)
+            to += 2 + new
+        copy_bytes(to, rest, stop - rest)
+        store_u32(target + out_offset[i], np.uint32(out_offset[i + 1] - out_offset[i] - 4))
