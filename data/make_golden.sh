@@ -32,6 +32,13 @@ samtools view --no-PG -b aligned.sam -o aligned.bam
 gzip -9nc recal.table > "$out/recal.table.gz"
 gzip -9nc regions.igv > "$out/assembly_regions.igv.gz"
 samtools view --no-PG -b --output-fmt-option level=9 recalibrated.bam -o "$out/recalibrated.bam"
-for stage in aligned sorted markdup markdup.querygrouped recalibrated; do
+# The same records shuffled, sorted and marked, for tests that need no aligner (data/make_unsorted.py needs pysam).
+python3 "$here/make_unsorted.py" "$out/recalibrated.bam" unsorted.bam
+"$gatk" SortSam -I unsorted.bam -O unsorted.sorted.bam --SORT_ORDER coordinate
+"$gatk" SortSam -I unsorted.bam -O unsorted.queryname.bam --SORT_ORDER queryname
+"$gatk" MarkDuplicates -I unsorted.sorted.bam -O unsorted.markdup.bam -M unsorted.metrics
+"$gatk" MarkDuplicates -I unsorted.queryname.bam -O unsorted.markdup.queryname.bam -M unsorted.metrics
+for stage in aligned sorted markdup markdup.querygrouped recalibrated unsorted.sorted unsorted.queryname unsorted.markdup \
+        unsorted.markdup.queryname; do
     echo "$(samtools view $stage.bam | sha256sum | cut -d' ' -f1)  $stage"
 done > "$out/records.sha256"

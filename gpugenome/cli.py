@@ -14,6 +14,8 @@ from gpugenome._version import __version__
 from gpugenome.errors import EXIT_BUG, UserError
 
 COMMANDS = {
+    "sort": "Sort alignments by coordinate or query name (Picard SortSam).",
+    "markdup": "Mark duplicates (Picard MarkDuplicates).",
     "concordance": "Compare two VCFs, field by field.",
 }
 

@@ -34,3 +34,10 @@ def program_line(header_text: str, program: str, command: str | None = None, pre
     text = command_line() if command is None else command
     fields += [f"VN:{__version__}", "CL:" + text.replace("\t", " ").replace("\n", " ")]
     return "\t".join(fields) + "\n"
+
+
+def program_fields(identifier: str, program: str, previous: str | None, command: str | None = None) -> str:
+    """A @PG line with a given ID, in the order of fields of Picard's tools, newline-terminated. previous: its PP, or None."""
+    text = (command_line() if command is None else command).replace("\t", " ").replace("\n", " ")
+    fields = ["@PG", f"ID:{identifier}", f"VN:gpugenome {__version__}", f"CL:{text}", f"PN:{program}"]
+    return "\t".join(fields + ([f"PP:{previous}"] if previous else [])) + "\n"

@@ -9,12 +9,15 @@ import subprocess
 import sys
 import tempfile
 import threading
+from dataclasses import replace
 
 import numpy as np
 
 from gpugenome.batch import Header, ReadBatch
+from gpugenome.columns import concat, decode, find_tag, overlapping, set_tag, take, text_values
 from gpugenome.errors import InputError, UserError
 from gpugenome.io.bgzf import BgzfReader, BgzfWriter
+from gpugenome.io.headers import merge_headers
 from gpugenome.io.outputs import AtomicOutput
 from gpugenome.kernels import bam_records_cpu as kernel
 from gpugenome.kernels.launch import run_chunks
@@ -28,26 +31,6 @@ _PROBLEMS = {
     kernel.BAD_CIGAR: "its CIGAR does not fit its sequence",
     kernel.BAD_QUALITY: "it has a base quality above 93",
 }
-_FIXED = {
-    "ref_id": np.int32, "pos": np.int32, "mapq": np.uint8, "flag": np.uint16, "mate_ref_id": np.int32, "mate_pos": np.int32,
-    "tlen": np.int32, "name_length": np.uint8, "n_cigar": np.uint16, "seq_length": np.int32,
-}  # fmt: skip
-
-
-def text_values(texts) -> tuple[np.ndarray, np.ndarray]:
-    """Strings as ragged bytes: (uint8 values, int64 offsets)."""
-    raw = [t.encode() for t in texts]
-    offset = np.zeros(len(raw) + 1, np.int64)
-    np.cumsum([len(r) for r in raw], out=offset[1:])
-    return np.frombuffer(b"".join(raw) or b"\0", np.uint8), offset
-
-
-def find_tag(batch: ReadBatch, tag: str, threads: int = 1) -> np.ndarray:
-    """int64[n]: where each record's tag begins in batch.data, -1 where it has none."""
-    out = np.empty(len(batch), np.int64)
-    run_chunks(kernel.find_tag, len(batch), threads, batch.data, batch.offset, batch.tag_start, ord(tag[0]), ord(tag[1]), out)
-    return out
-
 
 def batch_from_records(data, offset, header: Header, path="records", first_record=0, threads=1) -> ReadBatch:
     """Decode and check records.
@@ -70,9 +53,7 @@ def batch_from_records(data, offset, header: Header, path="records", first_recor
             bytes(data[offset[i] + 36 : offset[i] + 36 + max(0, int(data[offset[i] + 12]) - 1)]).split(b"\0")[0].decode("ascii", "replace")
         )
         raise InputError(path, _PROBLEMS[problem], f"{place(i)} ({name})")
-    columns = {name: np.empty(n, dtype) for name, dtype in _FIXED.items()}
-    run_chunks(kernel.decode_fixed, n, threads, data, offset, *columns.values())
-    batch = ReadBatch(data, offset, **columns, read_group=np.empty(n, np.int32))
+    batch = decode(data, offset, np.empty(n, np.int32), threads)
     names, name_offset = text_values([g.get("ID", "") for g in header.read_groups])
     at = find_tag(batch, "RG", threads)
     run_chunks(kernel.match_text_tag, n, threads, data, at, names, name_offset, batch.read_group)
@@ -82,66 +63,6 @@ def batch_from_records(data, offset, header: Header, path="records", first_recor
         group = bytes(data[at[i] + 3 : offset[i + 1]]).split(b"\0")[0].decode("ascii", "replace")
         raise InputError(path, f"its read group {group} has no @RG line in the header", place(i))
     return batch
-
-
-def take(batch: ReadBatch, index: np.ndarray, threads: int = 1) -> ReadBatch:
-    """The records `index` (int64) of a batch, in that order, in an arena of their own."""
-    index = np.asarray(index, np.int64)
-    offset = np.zeros(len(index) + 1, np.int64)
-    np.cumsum((batch.offset[1:] - batch.offset[:-1])[index], out=offset[1:])
-    data = np.empty(int(offset[-1]), np.uint8)
-    run_chunks(kernel.gather_records, len(index), threads, index, batch.data, batch.offset, data, offset)
-    columns = {name: getattr(batch, name)[index] for name in [*_FIXED, "read_group"]}
-    return ReadBatch(data, offset, **columns)
-
-
-def concat(batches: list[ReadBatch]) -> ReadBatch:
-    """Batches one after the other (at least one), in an arena of their own."""
-    offsets, at = [np.zeros(1, np.int64)], 0
-    for b in batches:
-        offsets.append(b.offset[1:] - b.offset[0] + at)
-        at += int(b.offset[-1] - b.offset[0])
-    data = np.concatenate([b.data[b.offset[0] : b.offset[-1]] for b in batches])
-    columns = {name: np.concatenate([getattr(b, name) for b in batches]) for name in [*_FIXED, "read_group"]}
-    return ReadBatch(data, np.concatenate(offsets), **columns)
-
-
-def set_flags(batch: ReadBatch, flag: np.ndarray, threads: int = 1) -> None:
-    """Write new FLAG values (uint16[n]) into the arena and the column."""
-    batch.flag = np.asarray(flag, np.uint16)
-    run_chunks(kernel.set_flags, len(batch), threads, batch.data, batch.offset, batch.flag)
-
-
-def set_tag(batch: ReadBatch, tag: str, value: np.ndarray, value_offset: np.ndarray, threads: int = 1) -> ReadBatch:
-    """A batch whose records have `tag` set: value rows are the type letter and the value's bytes; an empty row removes the tag."""
-    n = len(batch)
-    code = ord(tag[0]), ord(tag[1])
-    size = np.empty(n, np.int64)
-    run_chunks(kernel.set_tag_sizes, n, threads, batch.data, batch.offset, batch.tag_start, *code, value_offset, size)
-    offset = np.zeros(n + 1, np.int64)
-    np.cumsum(size, out=offset[1:])
-    data = np.empty(int(offset[-1]), np.uint8)
-    run_chunks(kernel.set_tag, n, threads, batch.data, batch.offset, batch.tag_start, *code, value, value_offset, data, offset)
-    return ReadBatch(data, offset, **{name: getattr(batch, name) for name in [*_FIXED, "read_group"]})
-
-
-def ragged_bytes(batch: ReadBatch, what: str, threads: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """ "base" (ASCII), "qual" (phred), "name" (without NUL) or "cigar" (uint32) of every record: (values, int64 offsets)."""
-    n = len(batch)
-    offset = np.zeros(n + 1, np.int64)
-    lengths = {"base": batch.seq_length, "qual": batch.seq_length, "name": batch.name_length, "cigar": batch.n_cigar}[what].astype(np.int64)
-    if what == "name":
-        lengths = lengths - 1
-    np.cumsum(lengths, out=offset[1:])
-    if what == "base":
-        out = np.empty(int(offset[-1]), np.uint8)
-        run_chunks(kernel.unpack_bases, n, threads, batch.data, batch.seq_start, batch.seq_length, out, offset)
-        return out, offset
-    start = {"qual": batch.qual_start, "name": batch.name_start, "cigar": batch.cigar_start}[what]
-    scale = 4 if what == "cigar" else 1
-    out = np.empty(int(offset[-1]) * scale, np.uint8)
-    run_chunks(kernel.copy_bytes_ragged, n, threads, batch.data, start, lengths * scale, out, offset * scale)
-    return (out.view(np.uint32) if scale == 4 else out), offset
 
 
 def _parse_header(data, path):
@@ -298,7 +219,7 @@ class Reader:
         last = -1
         for batch in self._split(self._chunks, max_reads):
             if in_order:
-                key = (batch.ref_id.astype(np.int64) & 0xFFFFFFFF) << 32 | (batch.pos.astype(np.int64) + 1)
+                key = np.where(batch.ref_id < 0, 1 << 62, batch.ref_id.astype(np.int64) << 32 | (batch.pos.astype(np.int64) + 1))
                 back = np.flatnonzero(np.diff(key, prepend=last) < 0)
                 if len(back):
                     raise InputError(
@@ -344,19 +265,6 @@ class Reader:
             yield from self._split([], max_reads)
 
 
-def overlapping(batch: ReadBatch, intervals: np.ndarray, threads: int = 1) -> np.ndarray:
-    """bool[n]: mapped (or placed) records that overlap any of the intervals int64[k, 3] (ref_id, start, end), sorted and apart."""
-    cigar, offset = ragged_bytes(batch, "cigar", threads)
-    spans = np.where(np.isin(cigar & 15, (0, 2, 3, 7, 8)), cigar >> 4, 0).astype(np.int64)
-    total = np.concatenate([[0], np.cumsum(spans)])
-    span = np.maximum(total[offset[1:]] - total[offset[:-1]], 1)
-    low = batch.ref_id.astype(np.int64) << 32 | np.maximum(batch.pos, 0)
-    begins, ends = intervals[:, 0] << 32 | intervals[:, 1], intervals[:, 0] << 32 | intervals[:, 2]
-    first = np.searchsorted(ends, low, "right")
-    hit = np.minimum(first, max(0, len(ends) - 1))
-    return (batch.ref_id >= 0) & (first < len(ends)) & (begins[hit] < low + span) if len(ends) else np.zeros(len(batch), bool)
-
-
 def open_reads(path, reference=None, threads: int = 2) -> Reader:
     """Open SAM, BAM or CRAM, told apart by content; "-" is standard input. reference: FASTA path, for CRAM.
 
@@ -365,6 +273,93 @@ def open_reads(path, reference=None, threads: int = 2) -> Reader:
     InputError: missing, empty, truncated, or not a file of alignments.
     """
     return Reader(path, reference, threads)
+
+
+class Several:
+    """Several files one after another under one header, read groups renamed where two files use an ID differently."""
+
+    def __init__(self, paths, reference, threads):
+        self._readers = [open_reads(p, reference, threads) for p in paths]
+        self.threads = threads
+        self.header, self._renames = merge_headers([r.header for r in self._readers], list(paths))
+
+    def batches(self, max_reads: int = BATCH_READS):
+        """Iterator of ReadBatch of all files, once."""
+        ids = {g["ID"]: i for i, g in enumerate(self.header.read_groups)}
+        for reader, renames in zip(self._readers, self._renames):
+            names = [renames.get(g["ID"], g["ID"]) for g in reader.header.read_groups]
+            number = np.array([-1, *(ids[x] for x in names)], np.int32)
+            for batch in reader.batches(max_reads):
+                group = batch.read_group
+                if renames:
+                    values, offset = text_values(["", *("Z" + x + "\0" for x in names)])
+                    size = np.diff(offset)[group + 1]
+                    rows = np.zeros(len(batch) + 1, np.int64)
+                    np.cumsum(size, out=rows[1:])
+                    index = np.repeat(offset[group + 1] - rows[:-1], size) + np.arange(int(rows[-1]))
+                    batch = set_tag(batch, "RG", values[index], rows, self.threads)
+                batch.read_group = number[group + 1]
+                yield batch
+
+
+def open_several(paths, reference=None, threads: int = 2):
+    """A Reader of one file, or a `Several` of more.
+
+    Raises
+    ------
+    InputError: as `open_reads`, and files whose contigs differ.
+    """
+    return open_reads(paths[0], reference, threads) if len(paths) == 1 else Several(paths, reference, threads)
+
+
+class Replay:
+    """Alignments that can be read twice: a regular file is opened again; streams and several files are kept, spilled beyond a budget.
+
+    Several coordinate-sorted files are merged in Picard's order. spill: `io.arrow.SpillFolder`.
+    """
+
+    def __init__(self, paths, reference, threads, spill, memory_bytes):
+        self._arguments = (paths[0], reference, threads)
+        self._reader = open_several(paths, reference, threads)
+        self.header = self._reader.header
+        self._kept = None
+        self._again = len(paths) == 1 and os.path.isfile(paths[0])
+        if len(paths) > 1:
+            from gpugenome.steps.sort import COORDINATE, sorted_records
+
+            if any(r.header.sort_order != "coordinate" for r in self._reader._readers):
+                raise UserError("several inputs must be coordinate-sorted")
+            self.header.text = self.header.text.replace("SO:unsorted", "SO:coordinate", 1)
+            self._kept = sorted_records(self._reader.batches(), COORDINATE, spill=spill, memory_bytes=memory_bytes, threads=threads)
+        elif not self._again:
+            self._kept = _Kept(self._reader.batches(), spill, memory_bytes)
+
+    def batches(self, max_reads: int = BATCH_READS):
+        """Iterator of ReadBatch, each call from the start."""
+        if self._kept is not None:
+            yield from self._kept.batches()
+            return
+        reader, self._reader = self._reader or open_reads(*self._arguments), None
+        yield from reader.batches(max_reads)
+
+
+class _Kept:
+    """Batches held in memory, and beyond a budget in spill files, in the order in which they came."""
+
+    def __init__(self, batches, spill, memory_bytes):
+        self._held, self._runs, size = [], [], 0
+        for batch in batches:
+            self._held.append(batch)
+            size += batch.nbytes
+            if size > memory_bytes // 2:
+                self._runs.append(spill.write(self._held))
+                self._held, size = [], 0
+
+    def batches(self):
+        for run in self._runs:
+            yield from run
+        for batch in self._held:
+            yield replace(batch, data=batch.data.copy())
 
 
 class Writer:

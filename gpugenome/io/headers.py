@@ -71,3 +71,33 @@ def merge_headers(headers: list[Header], paths: list[str]) -> tuple[Header, list
     version = first.hd("VN", "1.6")
     text = "\n".join([f"@HD\tVN:{version}\tSO:unsorted", *sq, *groups.values(), *others]) + "\n"
     return Header.from_text(text), renames
+
+
+def htsjdk_header(header: Header, sort_order: str | None = None, group_order: str | None = None, programs: str = "") -> Header:
+    """The header as htsjdk writes it: @HD VN:1.6, then @SQ, @RG, @PG and @CO lines grouped, their key fields first.
+
+    sort_order, group_order: new SO and GO values, in their place or appended. programs: @PG lines to add after the others.
+    Source: htsjdk SAMTextHeaderCodec.
+    """
+    groups: dict[str, list[str]] = {"@HD": [], "@SQ": [], "@RG": [], "@PG": [], "@CO": []}
+    for line in (header.text + programs).splitlines():
+        groups.setdefault(line[:3], []).append(line)
+    fields = groups["@HD"][0].split("\t")[1:] if groups["@HD"] else []
+    fields = [f for f in fields if not f.startswith("VN:")]
+    for key, value in (("SO:", sort_order), ("GO:", group_order)):
+        if value is not None:
+            at = next((i for i, f in enumerate(fields) if f.startswith(key)), None)
+            if at is None:
+                fields.append(key + value)
+            else:
+                fields[at] = key + value
+
+    def key_first(line, keys):
+        parts = line.split("\t")
+        front = [f for k in keys for f in parts[1:] if f.startswith(k)]
+        return "\t".join([parts[0], *front, *(f for f in parts[1:] if f not in front)])
+
+    lines = ["\t".join(["@HD", "VN:1.6", *fields])]
+    lines += [key_first(x, ("SN:", "LN:")) for x in groups["@SQ"]]
+    lines += [key_first(x, ("ID:",)) for x in groups["@RG"] + groups["@PG"]] + groups["@CO"]
+    return Header.from_text("\n".join(lines) + "\n")

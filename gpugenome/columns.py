@@ -1,0 +1,109 @@
+"""Operations on `ReadBatch`: decoding, gathering, joining, and reading or changing fields. Python sees batches, kernels see records."""
+
+import numpy as np
+
+from gpugenome.batch import ReadBatch
+from gpugenome.kernels import bam_records_cpu as kernel
+from gpugenome.kernels.launch import run_chunks
+
+FIXED = {
+    "ref_id": np.int32, "pos": np.int32, "mapq": np.uint8, "flag": np.uint16, "mate_ref_id": np.int32, "mate_pos": np.int32,
+    "tlen": np.int32, "name_length": np.uint8, "n_cigar": np.uint16, "seq_length": np.int32,
+}  # fmt: skip
+"""The fixed columns of a batch and their dtypes, in the order of `bam_records_cpu.decode_fixed`."""
+
+
+def text_values(texts) -> tuple[np.ndarray, np.ndarray]:
+    """Strings as ragged bytes: (uint8 values, int64 offsets)."""
+    raw = [t.encode() for t in texts]
+    offset = np.zeros(len(raw) + 1, np.int64)
+    np.cumsum([len(r) for r in raw], out=offset[1:])
+    return np.frombuffer(b"".join(raw) or b"\0", np.uint8), offset
+
+
+def find_tag(batch: ReadBatch, tag: str, threads: int = 1) -> np.ndarray:
+    """int64[n]: where each record's tag begins in batch.data, -1 where it has none."""
+    out = np.empty(len(batch), np.int64)
+    run_chunks(kernel.find_tag, len(batch), threads, batch.data, batch.offset, batch.tag_start, ord(tag[0]), ord(tag[1]), out)
+    return out
+
+
+def decode(data: np.ndarray, offset: np.ndarray, read_group: np.ndarray, threads: int = 1) -> ReadBatch:
+    """A batch of records that are known to be sound. data: uint8 arena. offset: int64[n+1]. read_group: int32[n]."""
+    n = len(offset) - 1
+    columns = {name: np.empty(n, dtype) for name, dtype in FIXED.items()}
+    run_chunks(kernel.decode_fixed, n, threads, data, offset, *columns.values())
+    return ReadBatch(data, offset, **columns, read_group=read_group)
+
+
+def take(batch: ReadBatch, index: np.ndarray, threads: int = 1) -> ReadBatch:
+    """The records `index` (int64) of a batch, in that order, in an arena of their own."""
+    index = np.asarray(index, np.int64)
+    offset = np.zeros(len(index) + 1, np.int64)
+    np.cumsum((batch.offset[1:] - batch.offset[:-1])[index], out=offset[1:])
+    data = np.empty(int(offset[-1]), np.uint8)
+    run_chunks(kernel.gather_records, len(index), threads, index, batch.data, batch.offset, data, offset)
+    columns = {name: getattr(batch, name)[index] for name in [*FIXED, "read_group"]}
+    return ReadBatch(data, offset, **columns)
+
+
+def concat(batches: list[ReadBatch]) -> ReadBatch:
+    """Batches one after the other (at least one), in an arena of their own."""
+    offsets, at = [np.zeros(1, np.int64)], 0
+    for b in batches:
+        offsets.append(b.offset[1:] - b.offset[0] + at)
+        at += int(b.offset[-1] - b.offset[0])
+    data = np.concatenate([b.data[b.offset[0] : b.offset[-1]] for b in batches])
+    columns = {name: np.concatenate([getattr(b, name) for b in batches]) for name in [*FIXED, "read_group"]}
+    return ReadBatch(data, np.concatenate(offsets), **columns)
+
+
+def set_flags(batch: ReadBatch, flag: np.ndarray, threads: int = 1) -> None:
+    """Write new FLAG values (uint16[n]) into the arena and the column."""
+    batch.flag = np.asarray(flag, np.uint16)
+    run_chunks(kernel.set_flags, len(batch), threads, batch.data, batch.offset, batch.flag)
+
+
+def set_tag(batch: ReadBatch, tag: str, value: np.ndarray, value_offset: np.ndarray, threads: int = 1) -> ReadBatch:
+    """A batch whose records have `tag` set: value rows are the type letter and the value's bytes; an empty row removes the tag."""
+    n = len(batch)
+    code = ord(tag[0]), ord(tag[1])
+    size = np.empty(n, np.int64)
+    run_chunks(kernel.set_tag_sizes, n, threads, batch.data, batch.offset, batch.tag_start, *code, value_offset, size)
+    offset = np.zeros(n + 1, np.int64)
+    np.cumsum(size, out=offset[1:])
+    data = np.empty(int(offset[-1]), np.uint8)
+    run_chunks(kernel.set_tag, n, threads, batch.data, batch.offset, batch.tag_start, *code, value, value_offset, data, offset)
+    return ReadBatch(data, offset, **{name: getattr(batch, name) for name in [*FIXED, "read_group"]})
+
+
+def ragged_bytes(batch: ReadBatch, what: str, threads: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """ "base" (ASCII), "qual" (phred), "name" (without NUL) or "cigar" (uint32) of every record: (values, int64 offsets)."""
+    n = len(batch)
+    offset = np.zeros(n + 1, np.int64)
+    lengths = {"base": batch.seq_length, "qual": batch.seq_length, "name": batch.name_length, "cigar": batch.n_cigar}[what].astype(np.int64)
+    if what == "name":
+        lengths = lengths - 1
+    np.cumsum(lengths, out=offset[1:])
+    if what == "base":
+        out = np.empty(int(offset[-1]), np.uint8)
+        run_chunks(kernel.unpack_bases, n, threads, batch.data, batch.seq_start, batch.seq_length, out, offset)
+        return out, offset
+    start = {"qual": batch.qual_start, "name": batch.name_start, "cigar": batch.cigar_start}[what]
+    scale = 4 if what == "cigar" else 1
+    out = np.empty(int(offset[-1]) * scale, np.uint8)
+    run_chunks(kernel.copy_bytes_ragged, n, threads, batch.data, start, lengths * scale, out, offset * scale)
+    return (out.view(np.uint32) if scale == 4 else out), offset
+
+
+def overlapping(batch: ReadBatch, intervals: np.ndarray, threads: int = 1) -> np.ndarray:
+    """bool[n]: mapped (or placed) records that overlap any of the intervals int64[k, 3] (ref_id, start, end), sorted and apart."""
+    cigar, offset = ragged_bytes(batch, "cigar", threads)
+    spans = np.where(np.isin(cigar & 15, (0, 2, 3, 7, 8)), cigar >> 4, 0).astype(np.int64)
+    total = np.concatenate([[0], np.cumsum(spans)])
+    span = np.maximum(total[offset[1:]] - total[offset[:-1]], 1)
+    low = batch.ref_id.astype(np.int64) << 32 | np.maximum(batch.pos, 0)
+    begins, ends = intervals[:, 0] << 32 | intervals[:, 1], intervals[:, 0] << 32 | intervals[:, 2]
+    first = np.searchsorted(ends, low, "right")
+    hit = np.minimum(first, max(0, len(ends) - 1))
+    return (batch.ref_id >= 0) & (first < len(ends)) & (begins[hit] < low + span) if len(ends) else np.zeros(len(batch), bool)

@@ -1,0 +1,111 @@
+"""`gpugenome markdup`: duplicates as Picard MarkDuplicates."""
+
+import click
+
+from gpugenome.commands.options import check_input, check_output, memory, threads, tmp_dir
+
+
+def _flag(name, default, help):
+    """A Picard boolean: `--remove-duplicates` or `--REMOVE_DUPLICATES true`."""
+    return click.option("--" + name.replace("_", "-"), "--" + name.upper(), name, type=bool, default=default, is_flag=False,
+                        flag_value=True, show_default=True, help=help)  # fmt: skip
+
+
+def _value(name, help, **more):
+    return click.option(
+        "--" + name.replace("_", "-"), "--" + name.upper(), name, help=help, show_default="default" in more, **more
+    )
+
+
+@click.command(name="markdup", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--input", "-I", "inputs", type=click.Path(), multiple=True, required=True, help="SAM, BAM or CRAM; '-' is standard input."
+)
+@click.option("--output", "-O", type=click.Path(), required=True, help="SAM, BAM or CRAM by extension; '-' is uncompressed BAM.")
+@click.option(
+    "--metrics-file", "-M", "--METRICS_FILE", "metrics", type=click.Path(), help="Duplicate metrics in Picard's format."
+)
+@_flag("remove_duplicates", False, "Leave duplicates out of the output.")
+@_flag("remove_sequencing_duplicates", False, "Leave only optical duplicates out.")
+@_value(
+    "tagging_policy",
+    "DT tags: SQ for optical, LB for other duplicates.",
+    type=click.Choice(["DontTag", "OpticalOnly", "All"]),
+    default="DontTag",
+)
+@_flag("clear_dt", True, "Remove DT tags of the input.")
+@_flag("tag_duplicate_set_members", False, "DI and DS tags for every read of a duplicate set.")
+@_flag("add_pg_tag_to_reads", True, "Set each record's PG tag.")
+@_value("program_record_id", "ID of the @PG line; 'null' for none.", default="MarkDuplicates")
+@_value("duplicate_scoring_strategy", "Which read of a set is kept.",
+        type=click.Choice(["SUM_OF_BASE_QUALITIES", "TOTAL_MAPPED_REFERENCE_LENGTH", "RANDOM"]),
+        default="SUM_OF_BASE_QUALITIES")  # fmt: skip
+@_value("read_name_regex", "'null' switches optical duplicates off; other expressions are not supported.", default=None)
+@_value("optical_duplicate_pixel_distance", "2500 for patterned flow cells.", type=click.IntRange(0), default=100)
+@_value("max_optical_duplicate_set_size", "No optical duplicates in larger sets.", type=int, default=300000)
+@_value("barcode_tag", "Tag of a molecular barcode (UMI), e.g. RX.", default=None)
+@_value("read_one_barcode_tag", "Barcode tag of first reads.", default=None)
+@_value("read_two_barcode_tag", "Barcode tag of second reads.", default=None)
+@_flag("duplex_umi", False, "The barcode is X-Y of both strands.")
+@click.option("--assume-sort-order", "--ASSUME_SORT_ORDER", "-ASO", type=click.Choice(["coordinate", "queryname"]),
+              help="Instead of the header's order; queryname: names are side by side, in any order.")  # fmt: skip
+@click.option("--create-output-bam-index/--no-index", "index", default=False, help="Also write .bai (.csi, .crai).")
+@click.option("--create-output-bam-md5", "md5", is_flag=True, help="Also write .md5.")
+@click.option("--compression-level", type=click.IntRange(0, 12), default=2, show_default=True)
+@click.option("--reference", "-R", type=click.Path(), help="Reference, for CRAM.")
+@threads
+@memory
+@tmp_dir
+def command(
+    inputs, output, metrics, assume_sort_order, index, md5, compression_level, reference, threads, memory, tmp_dir, **picard
+):
+    """Mark duplicates, with the flags, tags and metrics of Picard MarkDuplicates 3.4.0.
+
+    The input is coordinate-sorted or grouped by read name; what its header says counts, or --assume-sort-order.
+    """
+    for path in inputs:
+        check_input(path)
+    check_output(output, *inputs)
+    check_output(metrics, *inputs)
+    from contextlib import ExitStack
+
+    from gpugenome.backend import usable_threads
+    from gpugenome.commands.options import default_memory
+    from gpugenome.errors import UserError
+    from gpugenome.io.arrow import SpillFolder
+    from gpugenome.io.bam import Replay, create_reads
+    from gpugenome.io.headers import htsjdk_header
+    from gpugenome.io.metrics import duplicate_metrics_text
+    from gpugenome.io.outputs import AtomicOutput
+    from gpugenome.provenance import command_line
+    from gpugenome.steps.markdup import DuplicateOptions, Marker, find_duplicates
+
+    for tag in ("barcode_tag", "read_one_barcode_tag", "read_two_barcode_tag"):
+        if picard[tag] and len(picard[tag]) != 2:
+            raise UserError(f"--{tag.replace('_', '-')}: expected a tag of two characters, got {picard[tag]!r}")
+    regex = picard.pop("read_name_regex")
+    if regex not in (None, "null"):
+        raise UserError("--read-name-regex: only 'null' is supported, or leave it out for the last three ':' separated fields")
+    picard["program_record_id"] = None if picard["program_record_id"] == "null" else picard["program_record_id"]
+    options = DuplicateOptions(**picard, find_locations=regex is None)
+    n = threads or usable_threads()
+    with ExitStack() as stack:
+        spill = stack.enter_context(SpillFolder(tmp_dir))
+        reads = Replay(inputs, reference, n, spill, memory or default_memory())
+        order = assume_sort_order or reads.header.sort_order
+        if order not in ("coordinate", "queryname"):
+            raise UserError(f"{inputs[0]}: is sorted by {order!r}, expected coordinate or queryname (or say --assume-sort-order queryname "
+                            "for reads grouped by name, or run gpugenome sort)")  # fmt: skip
+        if len(inputs) > 1 and order != "coordinate":
+            raise UserError("several inputs must be coordinate-sorted")
+        by_name = order == "queryname"
+        marks = find_duplicates(reads.batches(), reads.header, options, by_name=by_name, threads=n, source=inputs[0])
+        assumed = ("unknown", "query") if assume_sort_order == "queryname" else (order, None)
+        header = htsjdk_header(marks.header, *assumed)
+        out = stack.enter_context(create_reads(output, header, compression_level, n, index, md5, reference))
+        marker = Marker(marks, options, by_name=by_name, threads=n)
+        for batch in reads.batches():
+            out.write(marker.apply(batch))
+        if metrics:
+            text = stack.enter_context(AtomicOutput(metrics))
+            text.handle.write(duplicate_metrics_text(marks.libraries, marks.sets, command_line()).encode())

@@ -1,0 +1,50 @@
+"""`gpugenome sort`: alignments by coordinate or read name."""
+
+import click
+
+from gpugenome.commands.options import check_input, check_output, memory, threads, tmp_dir
+
+
+@click.command(name="sort", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--input", "-I", "inputs", type=click.Path(), multiple=True, required=True, help="SAM, BAM or CRAM; '-' is standard input."
+)
+@click.option("--output", "-O", type=click.Path(), required=True, help="SAM, BAM or CRAM by extension; '-' is uncompressed BAM.")
+@click.option("--sort-order", "--SORT_ORDER", "-SO", "order", type=click.Choice(["coordinate", "queryname", "natural"]),
+              default="coordinate", show_default=True, help="queryname: Picard's order; natural: samtools sort -n.")  # fmt: skip
+@click.option("--ties", type=click.Choice(["picard", "input"]), default="picard", show_default=True,
+              help="Equal coordinates: as Picard SortSam, or in input order as samtools sort.")  # fmt: skip
+@click.option("--create-output-bam-index/--no-index", "index", default=False, help="Also write .bai (.csi, .crai).")
+@click.option("--create-output-bam-md5", "md5", is_flag=True, help="Also write .md5.")
+@click.option("--compression-level", type=click.IntRange(0, 12), default=2, show_default=True)
+@click.option("--reference", "-R", type=click.Path(), help="Reference, for CRAM.")
+@threads
+@memory
+@tmp_dir
+def command(inputs, output, order, ties, index, md5, compression_level, reference, threads, memory, tmp_dir):
+    """Sort alignments, with the order of Picard SortSam (or samtools) to the last tie.
+
+    Several inputs are sorted into one output. Beyond --memory sorted runs are spilled to --tmp-dir.
+    """
+    for path in inputs:
+        check_input(path)
+    check_output(output, *inputs)
+    from gpugenome.backend import usable_threads
+    from gpugenome.commands.options import default_memory
+    from gpugenome.io.arrow import SpillFolder
+    from gpugenome.io.bam import create_reads, open_several
+    from gpugenome.io.headers import htsjdk_header
+    from gpugenome.provenance import program_line
+    from gpugenome.steps.sort import sorted_records, write_bins
+
+    n = threads or usable_threads()
+    reads = open_several(inputs, reference, n)
+    programs = program_line(reads.header.text, "gpugenome sort")
+    header = htsjdk_header(reads.header, {"natural": "queryname"}.get(order, order), None, programs)
+    with SpillFolder(tmp_dir) as spill, create_reads(output, header, compression_level, n, index, md5, reference) as out:
+        ordered = sorted_records(
+            reads.batches(), order, spill=spill, memory_bytes=memory or default_memory(), picard_ties=ties == "picard", threads=n
+        )
+        for batch in ordered.batches():
+            write_bins(batch, header.contig_lengths, n)
+            out.write(batch)

@@ -1,0 +1,86 @@
+"""Spill files: read batches as Arrow IPC streams in a folder of their own, mapped back without a copy. Source: Apache Arrow IPC format."""
+
+import errno
+import os
+import shutil
+import tempfile
+
+import numpy as np
+import pyarrow as pa
+
+from gpugenome.batch import ReadBatch
+from gpugenome.columns import FIXED
+from gpugenome.errors import InputError
+
+_TYPES = {np.int32: pa.int32(), np.uint8: pa.uint8(), np.uint16: pa.uint16()}
+_SCHEMA = pa.schema([("record", pa.large_binary()), *((k, _TYPES[v]) for k, v in FIXED.items()), ("read_group", pa.int32())])
+
+
+class SpillFolder:
+    """A temporary folder for spill files; removed by `close` (and on leaving a `with`).
+
+    Raises
+    ------
+    InputError: the folder cannot be made, or the disk is full.
+    """
+
+    def __init__(self, parent=None):
+        self._parent, self.path, self._count = parent, None, 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Remove the folder and its files."""
+        if self.path:
+            shutil.rmtree(self.path, ignore_errors=True)
+            self.path = None
+
+    def write(self, batches) -> "SpilledRun":
+        """Write an iterable of ReadBatch to one file."""
+        try:
+            if self.path is None:
+                self.path = tempfile.mkdtemp(prefix="gpugenome-", dir=self._parent)
+            name = os.path.join(self.path, f"run{self._count:05d}.arrow")
+            self._count += 1
+            with pa.OSFile(name, "wb") as sink, pa.ipc.new_file(sink, _SCHEMA) as writer:
+                for batch in batches:
+                    writer.write_batch(_to_arrow(batch))
+        except OSError as e:
+            full = e.errno in (errno.ENOSPC, errno.EDQUOT) or "No space" in str(e)
+            problem = "the disk is full, give another folder with --tmp-dir or more --memory" if full else str(e)
+            raise InputError(self.path or self._parent or tempfile.gettempdir(), f"spill files cannot be written: {problem}") from e
+        return SpilledRun(name)
+
+
+def _to_arrow(batch):
+    begin, end = int(batch.offset[0]), int(batch.offset[-1])
+    offset = np.ascontiguousarray(batch.offset - begin)
+    data = np.ascontiguousarray(batch.data[begin:end])
+    records = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(batch), [None, pa.py_buffer(offset), pa.py_buffer(data)])
+    columns = [pa.array(np.ascontiguousarray(getattr(batch, k))) for k in [*FIXED, "read_group"]]
+    return pa.RecordBatch.from_arrays([records, *columns], schema=_SCHEMA)
+
+
+class SpilledRun:
+    """The batches of one spill file, in order; iterate as often as needed."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __iter__(self):
+        with pa.memory_map(self.name) as source, pa.ipc.open_file(source) as reader:
+            for i in range(reader.num_record_batches):
+                yield _from_arrow(reader.get_batch(i))
+
+
+def _from_arrow(record_batch):
+    n = record_batch.num_rows
+    _, offset, data = record_batch.column(0).buffers()
+    columns = {k: record_batch.column(i + 1).to_numpy() for i, k in enumerate([*FIXED, "read_group"])}
+    offset = np.frombuffer(offset, np.int64)[: n + 1] if n else np.zeros(1, np.int64)
+    # Copied out of the map: later steps write flags and qualities into the arena.
+    return ReadBatch(np.frombuffer(data, np.uint8)[: offset[-1]].copy(), offset, **columns)

@@ -1,0 +1,449 @@
+"""Duplicate marking with the results of Picard MarkDuplicates 3.4.0: flags, tags, optical duplicates and metrics.
+
+Two passes over the records: the first makes read ends, joins them to pairs and finds the duplicates among them, the second sets
+flags and tags. Source: Picard MarkDuplicates, AbstractMarkDuplicatesCommandLineProgram, OpticalDuplicateFinder, LibraryIdGenerator.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gpugenome.batch import Header, ReadBatch
+from gpugenome.columns import find_tag, set_flags, take, text_values
+from gpugenome.errors import UserError
+from gpugenome.kernels import duplicates_cpu, read_ends_cpu
+from gpugenome.kernels.bam_records_cpu import match_text_tag
+from gpugenome.kernels.launch import run_chunks
+from gpugenome.kernels.read_ends_scalar import END, PROBLEMS
+from gpugenome.kernels.sam_tags_cpu import LEAVE, REMOVE, reencode, reencoded_sizes
+from gpugenome.steps.sort import BATCH_READS, COORDINATE, sorted_records, write_bins
+
+UNKNOWN_LIBRARY = "Unknown Library"
+STRATEGIES = ("SUM_OF_BASE_QUALITIES", "TOTAL_MAPPED_REFERENCE_LENGTH", "RANDOM")
+TAGGING = ("DontTag", "OpticalOnly", "All")
+_DUPLICATE, _OPTICAL = 1, 2
+
+
+@dataclass(frozen=True)
+class DuplicateOptions:
+    """Options of MarkDuplicates by their Picard names. find_locations: False for READ_NAME_REGEX null."""
+
+    remove_duplicates: bool = False
+    remove_sequencing_duplicates: bool = False
+    tagging_policy: str = "DontTag"
+    clear_dt: bool = True
+    tag_duplicate_set_members: bool = False
+    add_pg_tag_to_reads: bool = True
+    program_record_id: str | None = "MarkDuplicates"
+    duplicate_scoring_strategy: str = "SUM_OF_BASE_QUALITIES"
+    find_locations: bool = True
+    optical_duplicate_pixel_distance: int = 100
+    max_optical_duplicate_set_size: int = 300_000
+    barcode_tag: str | None = None
+    read_one_barcode_tag: str | None = None
+    read_two_barcode_tag: str | None = None
+    duplex_umi: bool = False
+
+    @property
+    def uses_barcodes(self) -> bool:
+        return any((self.barcode_tag, self.read_one_barcode_tag, self.read_two_barcode_tag))
+
+    def settings(self) -> np.ndarray:
+        """int64[10], as `read_ends_cpu.read_ends` takes them."""
+        letters = [
+            ord(c) for t in (self.barcode_tag, self.read_one_barcode_tag, self.read_two_barcode_tag) for c in (t or "\0\0")
+        ]
+        first = [STRATEGIES.index(self.duplicate_scoring_strategy), self.find_locations, self.uses_barcodes, self.duplex_umi]
+        return np.array([*first, *letters], np.int64)
+
+
+@dataclass
+class Marks:
+    """What the first pass found. mark: uint8 by record index (in name order: by the index of a name run's first record).
+
+    set_first, set_size: int32 by record index, -1 outside of sets; empty unless set members are tagged.
+    libraries: rows for `io.metrics.duplicate_metrics_text`; sets: its histograms. programs: PG values seen (None: none) -> new ID.
+    """
+
+    mark: np.ndarray
+    set_first: np.ndarray
+    set_size: np.ndarray
+    libraries: list[dict]
+    sets: dict[str, dict[int, int]]
+    programs: dict[str | None, str]
+    header: Header
+
+
+def _base36(number):
+    digits = ""
+    while True:
+        number, d = divmod(number, 36)
+        digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[d] + digits
+        if not number:
+            return digits
+
+
+def _java_set_order(values):
+    """Values (None allowed) in the order of a Java HashSet into which they were put one by one."""
+
+    def spread(v):
+        h = 0
+        for character in v or "":
+            h = (31 * h + ord(character)) & 0xFFFFFFFF
+        return h ^ (h >> 16)
+
+    size = 16
+    while len(values) > size * 3 // 4:
+        size *= 2
+    return sorted(values, key=lambda v: spread(v) & (size - 1))
+
+
+class _Libraries:
+    """Library ids of read groups, and counts by library."""
+
+    def __init__(self, header):
+        names = [g.get("LB", UNKNOWN_LIBRARY) for g in header.read_groups]
+        self.names = list(dict.fromkeys([*names, UNKNOWN_LIBRARY]))
+        self.shown = set(names)
+        last = len(self.names) - 1 if UNKNOWN_LIBRARY not in names else self.names.index(UNKNOWN_LIBRARY)
+        ids = [self.names.index(n) for n in names]
+        # By read_group + 2: -2 a group the header lacks, -1 none.
+        self.of_group = np.array([last, last, *ids], np.int16)
+        self.number_of_group = np.array([len(names), 0, *range(len(names))], np.int16)
+        self.counts = np.zeros((len(self.names), 4), np.int64)
+
+    def count(self, batch):
+        """Count records of a batch: unmapped, secondary or supplementary, unpaired, ends of pairs."""
+        f = batch.flag
+        kind = np.where(f & 4, 0, np.where(f & 0x900, 1, np.where((f & 1 == 0) | (f & 8 != 0), 2, 3)))
+        library = self.of_group[batch.read_group + 2].astype(np.int64)
+        self.counts += np.bincount(library * 4 + kind, minlength=4 * len(self.names)).reshape(-1, 4)
+
+    def rows(self, unpaired, paired, optical):
+        out = []
+        for i, name in enumerate(self.names):
+            if name in self.shown or self.counts[i].any():
+                c = self.counts[i]
+                values = (name, c[2], c[3], c[1], c[0], unpaired[i], paired[i], optical[i])
+                keys = ("LIBRARY", "UNPAIRED_READS_EXAMINED", "READ_PAIRS_EXAMINED", "SECONDARY_OR_SUPPLEMENTARY_RDS", "UNMAPPED_READS",
+                        "UNPAIRED_READ_DUPLICATES", "READ_PAIR_DUPLICATES", "READ_PAIR_OPTICAL_DUPLICATES")  # fmt: skip
+                out.append({k: v if k == "LIBRARY" else int(v) for k, v in zip(keys, values)})
+        return sorted(out, key=lambda r: r["LIBRARY"])
+
+
+class _Programs:
+    """The PG values of the records, in the order in which they turn up."""
+
+    def __init__(self):
+        self.values: list[str | None] = []
+
+    def rows(self, batch, threads=1):
+        """int32[n]: which of `values` each record has."""
+        at = find_tag(batch, "PG", threads)
+        while True:
+            known = [v for v in self.values if v is not None]
+            out = np.full(len(batch), -2, np.int32)
+            names, offset = text_values(known)
+            if known:
+                run_chunks(match_text_tag, len(batch), threads, batch.data, at, names, offset, out)
+            else:
+                out[at < 0] = -1
+            new = np.flatnonzero(out == -2)
+            if not len(new):
+                break
+            i = int(new[0])
+            self.values.append(bytes(batch.data[at[i] + 3 : batch.offset[i + 1]]).split(b"\0")[0].decode("ascii", "replace"))
+        if (out == -1).any() and None not in self.values:
+            self.values.append(None)
+        place = [i for i, v in enumerate(self.values) if v is not None] + [self.values.index(None) if None in self.values else -1]
+        return np.array(place, np.int32)[out]
+
+
+class _Joiner:
+    """Joins the ends of batch after batch to pairs; keeps what duplicates are looked for in."""
+
+    def __init__(self, by_name, keep_all):
+        self.by_name, self.keep_all = by_name, keep_all
+        self.table = read_ends_cpu.new_table(1 << 16)
+        self.pairs, self.singles = [], []
+
+    def add(self, ends):
+        """Take the ends of a batch. Returns the index of a record at fault, or -1."""
+        begin = 0
+        while begin < len(ends):
+            pairs, singles = np.empty(len(ends), read_ends_cpu.ENTRY), np.empty(len(ends), read_ends_cpu.ENTRY)
+            slots, pool, free, state = self.table
+            begin = read_ends_cpu.join_mates(ends, begin, self.by_name, self.keep_all, slots, pool, free, state, pairs, singles)
+            self.pairs.append(pairs[: state[1]].copy())
+            self.singles.append(singles[: state[2]].copy())
+            if state[3] >= 0:
+                return int(state[3])
+            if state[0] <= pool.size // 16:
+                self.table = read_ends_cpu.grow_table(*self.table)
+        return -1
+
+    def entries(self):
+        """(pairs, single ends) as ENTRY arrays."""
+        slots, pool, _, _ = self.table
+        if not self.keep_all:
+            rest = np.empty(int((slots >= 0).sum()), read_ends_cpu.ENTRY)
+            read_ends_cpu.waiting(slots, pool, rest)
+            self.singles.append(rest)
+        empty = np.empty(0, read_ends_cpu.ENTRY)
+        return np.concatenate([empty, *self.pairs]), np.concatenate([empty, *self.singles])
+
+
+def _columns(batch):
+    return (batch.data, batch.offset, batch.ref_id, batch.pos, batch.flag, batch.mate_ref_id, batch.mate_pos, batch.name_length,
+            batch.n_cigar, batch.seq_length, batch.read_group)  # fmt: skip
+
+
+class NameRuns:
+    """Numbers the records of batch after batch by the first record of their run of equal names."""
+
+    def __init__(self):
+        self._previous, self._state, self._base = np.zeros(256, np.uint8), np.array([-1, 0], np.int64), 0
+
+    def __call__(self, batch):
+        """int64[n]."""
+        ends = np.zeros(len(batch), END)
+        read_ends_cpu.name_runs(batch.data, batch.offset, batch.name_length, self._base, self._previous, self._state, ends)
+        self._base += len(batch)
+        return ends["index"].copy()
+
+
+def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_name: bool, threads: int, source="input") -> Marks:
+    """The first pass.
+
+    batches: iterator of ReadBatch, coordinate-sorted, or with by_name grouped by read name. source: the input's name for messages.
+
+    Raises
+    ------
+    UserError: a pair without a read group, a barcode that cannot be used, two records of a read that wait for the same mate.
+    """
+    libraries, programs, joiner = _Libraries(header), _Programs(), _Joiner(by_name, options.uses_barcodes)
+    settings, base, looking, runs = options.settings(), 0, True, NameRuns()
+    for batch in batches:
+        libraries.count(batch)
+        part = batch
+        if looking and not by_name:
+            unplaced = np.flatnonzero((batch.flag & 4 != 0) & (batch.ref_id < 0))
+            if len(unplaced):
+                looking, part = False, take(batch, np.arange(int(unplaced[0]) + 1))
+        if looking or part is not batch:
+            if options.program_record_id and options.add_pg_tag_to_reads:
+                programs.rows(part, threads)
+            ends = np.zeros(len(part), END)
+            run_chunks(
+                read_ends_cpu.read_ends,
+                len(part),
+                threads,
+                _columns(part),
+                settings,
+                libraries.of_group,
+                libraries.number_of_group,
+                ends,
+            )
+            wrong = np.flatnonzero((ends["problem"] > 0) & (ends["kind"] > 0))
+            if len(wrong):
+                i = int(wrong[0])
+                raise UserError(f"{source}: record {base + i + 1} ({_name(part, i)}): {PROBLEMS[int(ends['problem'][i])]}")
+            ends["index"] = runs(part) if by_name else ends["index"] + base
+            fault = joiner.add(ends)
+            if fault >= 0:
+                raise UserError(
+                    f"{source}: record {fault + 1} ({_name(part, fault - base)}): a second record of this read waits for the same mate"
+                )
+        base += len(batch)
+    return _mark(joiner, libraries, programs, header, options, base, threads)
+
+
+def _name(batch, i):
+    a = int(batch.offset[i]) + 36
+    return bytes(batch.data[a : a + int(batch.name_length[i]) - 1]).decode("ascii", "replace")
+
+
+def _sets_of(entries, paired, options, threads):
+    """(state uint8 by entry, order, sets int64[k, 2], kept, optical count)."""
+    order = duplicates_cpu.sort_entries(entries, paired, threads)
+    start = np.empty((max(1, len(entries)), 2), np.int64)
+    start = start[: duplicates_cpu.find_sets(entries, paired, order, start)].copy()
+    state, parent = np.zeros(len(entries), np.uint8), np.empty(len(entries), np.int64)
+    kept, optical = np.zeros(len(start), np.int64), np.zeros(len(start), np.int32)
+    run_chunks(duplicates_cpu.mark_sets, len(start), threads, entries, paired, order, start, options.find_locations,
+               options.optical_duplicate_pixel_distance, options.max_optical_duplicate_set_size, state, kept, optical, parent)  # fmt: skip
+    return state, order, start, kept, optical
+
+
+def _histogram(sizes):
+    values, counts = np.unique(sizes, return_counts=True)
+    return {int(v): int(c) for v, c in zip(values, counts)}
+
+
+def _mark(joiner, libraries, programs, header, options, total, threads):
+    pairs, singles = joiner.entries()
+    state, order, start, kept, optical = _sets_of(pairs, True, options, threads)
+    mark = np.zeros(total, np.uint8)
+    for bit, value in ((duplicates_cpu.DUPLICATE, _DUPLICATE), (duplicates_cpu.OPTICAL, _OPTICAL)):
+        chosen = pairs[state & bit != 0]
+        for column in ("index_1", "index_2"):
+            mark[chosen[column]] |= np.uint8(value)
+    names = len(libraries.names)
+    paired_duplicates = 2 * np.bincount(pairs["library"][state & duplicates_cpu.DUPLICATE != 0], minlength=names)
+    optical_of = (
+        np.bincount(pairs["library"][order[start[:, 0]]], weights=optical, minlength=names).astype(np.int64)
+        if len(start)
+        else np.zeros(names, int)
+    )
+    sizes = start[:, 1] - start[:, 0]
+    alone = len(pairs) - int(sizes.sum())
+    seen = sizes if options.find_locations else sizes[:0]
+    found = optical[: len(seen)]
+    ones = np.ones(alone, np.int64)
+    sets = {"all_sets": _histogram(np.concatenate([ones, seen])), "optical_sets": _histogram((found + 1)[found > 0]),
+            "non_optical_sets": _histogram(np.concatenate([ones, (seen - found)[seen - found > 0]]))}  # fmt: skip
+    set_first = set_size = np.empty(0, np.int32)
+    if options.tag_duplicate_set_members:
+        set_first, set_size = np.full(total, -1, np.int32), np.full(total, -1, np.int32)
+        members = order[np.concatenate([np.arange(a, b) for a, b in start.tolist()])] if len(start) else order[:0]
+        for column in ("index_1", "index_2"):
+            set_first[pairs[column][members]] = np.repeat(pairs["index_1"][kept], sizes)
+            set_size[pairs[column][members]] = np.repeat(sizes, sizes)
+
+    if not options.uses_barcodes and len(singles):
+        bits = np.zeros(1 << max(10, (16 * len(singles)).bit_length() - 3), np.uint8)
+        duplicates_cpu.fill_filter(0, len(singles), singles, bits)
+        beside = np.empty(2 * len(pairs), read_ends_cpu.ENTRY)
+        singles = np.concatenate([singles, beside[: duplicates_cpu.ends_at_singles(pairs, bits, beside)]])
+    state = _sets_of(singles, False, options, threads)[0]
+    lost = singles[state & duplicates_cpu.DUPLICATE != 0]
+    mark[lost["index_1"]] |= np.uint8(_DUPLICATE)
+    rows = libraries.rows(np.bincount(lost["library"], minlength=names), paired_duplicates, optical_of)
+    new_programs, new_header = _chain_programs(programs, header, options)
+    return Marks(mark, set_first, set_size, rows, sets, new_programs, new_header)
+
+
+def _chain_programs(programs, header, options):
+    """New program ids by old PG value, and the header with their @PG lines. Source: Picard getChainedPgIds."""
+    from gpugenome.provenance import program_fields
+
+    if not options.program_record_id or not programs.values:
+        return {}, header
+    taken = {
+        f[3:] for line in header.text.splitlines() if line.startswith("@PG") for f in line.split("\t") if f.startswith("ID:")
+    }
+    counter, lines, ids = len(taken), "", {}
+    for value in _java_set_order(programs.values):
+        name = options.program_record_id
+        first = True
+        while name in taken:
+            name = f"{options.program_record_id}.{_base36(counter)}"
+            counter += 1
+            first = False
+        counter += first
+        taken.add(name)
+        ids[value] = name
+        lines += program_fields(name, options.program_record_id, value)
+    return ids, Header.from_text(header.text + lines)
+
+
+class Marker:
+    """The second pass: sets flags and tags, batch by batch, in the order of the first pass."""
+
+    def __init__(self, marks: Marks, options: DuplicateOptions, *, by_name: bool, threads: int):
+        self._marks, self._options, self._threads = marks, options, threads
+        self._runs = NameRuns() if by_name else None
+        self._programs, self._base = _Programs(), 0
+        self._programs.values = list(marks.programs)
+
+    def apply(self, batch: ReadBatch) -> ReadBatch:
+        """The batch with duplicates flagged and tags set; records that an option removes are left out. The arena is changed."""
+        n, marks, o = len(batch), self._marks, self._options
+        index = self._runs(batch) if self._runs else np.arange(self._base, self._base + n)
+        self._base += n
+        mark = marks.mark[index]
+        set_flags(batch, (batch.flag & ~np.uint16(0x400)) | (mark & _DUPLICATE).astype(np.uint16) << 10, self._threads)
+        out = self._edit(batch, mark, index)
+        write_bins(out, marks.header.contig_lengths, self._threads)
+        keep = np.ones(n, bool)
+        if o.remove_duplicates:
+            keep &= mark & _DUPLICATE == 0
+        elif o.remove_sequencing_duplicates:
+            keep &= mark & _OPTICAL == 0
+        return out if keep.all() else take(out, np.flatnonzero(keep), self._threads)
+
+    def _edit(self, batch, mark, index):
+        """Tags: DT removed or set, DI and DS, PG."""
+        o, n = self._options, len(batch)
+        edits, values = [], []
+        if o.clear_dt or o.tagging_policy != "DontTag":
+            row = np.full(n, REMOVE if o.clear_dt else LEAVE, np.int32)
+            if o.tagging_policy == "All":
+                row[mark & _DUPLICATE != 0] = 0
+            if o.tagging_policy != "DontTag":
+                row[mark & _OPTICAL != 0] = 1
+            edits.append(("DT", row))
+            values += [b"ZLB\0", b"ZSQ\0"]
+        if o.tag_duplicate_set_members:
+            primary = batch.flag & 0x904 == 0
+            for tag, numbers in (("DI", self._marks.set_first), ("DS", self._marks.set_size)):
+                mine = np.where(primary, numbers[index], -1)
+                distinct, place = np.unique(mine, return_inverse=True)
+                row = np.where(mine >= 0, place + len(values), LEAVE).astype(np.int32)
+                values += [b"i" + int(v).to_bytes(4, "little", signed=True) for v in distinct]
+                edits.append((tag, row))
+        if self._marks.programs and o.add_pg_tag_to_reads:
+            known = len(self._marks.programs)
+            old = self._programs.rows(batch, self._threads)
+            # A value that only comes after the first unplaced read was not collected: its records lose the tag.
+            edits.append(("PG", np.where(old < known, old + len(values), REMOVE).astype(np.int32)))
+            values += [b"Z" + v.encode() + b"\0" for v in self._marks.programs.values()]
+        if not edits:
+            return batch
+        code = np.array([ord(t[1]) << 8 | ord(t[0]) for t, _ in edits], np.int64)
+        row = np.stack([r for _, r in edits])
+        value_offset = np.zeros(len(values) + 1, np.int64)
+        np.cumsum([len(v) for v in values], out=value_offset[1:])
+        value = np.frombuffer(b"".join(values) or b"\0", np.uint8)
+        size = np.empty(n, np.int64)
+        tags = batch.tag_start
+        run_chunks(reencoded_sizes, n, self._threads, batch.data, batch.offset, tags, code, row, value, value_offset, size)
+        offset = np.zeros(n + 1, np.int64)
+        np.cumsum(size, out=offset[1:])
+        data = np.empty(int(offset[-1]), np.uint8)
+        run_chunks(reencode, n, self._threads, batch.data, batch.offset, tags, code, row, value, value_offset, data, offset)
+        batch.data, batch.offset = data, offset
+        return batch
+
+
+@dataclass
+class SortedReads:
+    """Coordinate-sorted records with duplicates flagged, within a memory budget; `batches` can be iterated again and again."""
+
+    header: Header
+    marks: Marks
+    _sorted: object
+    _options: DuplicateOptions
+    _threads: int
+    _spill: object = field(repr=False, default=None)
+
+    def batches(self, max_reads: int = BATCH_READS):
+        """Iterator of ReadBatch, each in an arena of its own."""
+        marker = Marker(self.marks, self._options, by_name=False, threads=self._threads)
+        for batch in self._sorted.batches(max_reads):
+            yield marker.apply(batch)
+
+    def close(self):
+        """Remove spill files."""
+        self._spill.close()
+
+
+def sort_and_mark(batches, header: Header, options: DuplicateOptions, *, memory_bytes: int, spill, threads: int) -> SortedReads:
+    """Sort by coordinate and mark duplicates, with no file between.
+
+    batches: iterator of ReadBatch in any order. header: theirs, already with SO:coordinate. spill: `io.arrow.SpillFolder`.
+    The result is that of SortSam and then MarkDuplicates on the coordinate-sorted records.
+    """
+    ordered = sorted_records(batches, COORDINATE, spill=spill, memory_bytes=memory_bytes, threads=threads)
+    marks = find_duplicates(ordered.batches(), header, options, by_name=False, threads=threads)
+    return SortedReads(marks.header, marks, ordered, options, threads, spill)

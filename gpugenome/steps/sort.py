@@ -1,0 +1,204 @@
+"""Sorting alignment records: resident, or as sorted runs that are spilled and merged.
+
+The result is that of one stable sort of the whole input, whatever the memory budget.
+Source: htsjdk SortingCollection (its result, not its way).
+"""
+
+import numpy as np
+
+from gpugenome.batch import ReadBatch
+from gpugenome.columns import FIXED, concat, take
+from gpugenome.kernels import sort_keys_cpu as kernel
+from gpugenome.kernels.launch import run_chunks
+from gpugenome.kernels.sam_tags_cpu import set_bins
+
+COORDINATE, QUERYNAME, NATURAL_QUERYNAME = "coordinate", "queryname", "natural"
+_RULE = {COORDINATE: 0, QUERYNAME: 1, NATURAL_QUERYNAME: 2}
+BATCH_READS = 200_000
+
+
+def _addresses(batches):
+    """(int64 address, int64 size) of every record of the batches."""
+    address = [b.offset[:-1] + b.data.ctypes.data for b in batches]
+    return np.concatenate(address), np.concatenate([np.diff(b.offset) for b in batches])
+
+
+def _natural(batches, address, threads):
+    """Ragged natural names of the records (values, int64 offsets)."""
+    n = len(address)
+    offset = np.zeros(n + 1, np.int64)
+    # A digit run grows by two bytes at most, so a name at most triples.
+    np.cumsum(np.concatenate([b.name_length.astype(np.int64) * 3 + 8 for b in batches]), out=offset[1:])
+    out = np.empty(int(offset[-1]), np.uint8)
+    run_chunks(kernel.natural_names, n, threads, address, offset, out)
+    return out, offset
+
+
+def order_of(batches: list[ReadBatch], order: str, picard_ties: bool = True, threads: int = 1):
+    """(address int64[n], size int64[n], order int64[n]) that sorts the records of the batches, taken one after another.
+
+    picard_ties: settle equal coordinates by name, flag and so on as Picard; otherwise they keep their order, as in samtools.
+    """
+    address, size = _addresses(batches)
+    n = len(address)
+    if order == COORDINATE:
+        keys = np.empty(n, np.uint64)
+        columns = [np.concatenate([getattr(b, c) for b in batches]) for c in ("ref_id", "pos", "flag")]
+        run_chunks(kernel.coordinate_keys, n, threads, *columns, keys)
+        keys, permutation = kernel.radix_sort(keys, threads)
+        if picard_ties:
+            run_chunks(kernel.settle_coordinate_ties, n, threads, keys, address, permutation)
+        return address, size, permutation
+    permutation = np.arange(n, dtype=np.int64)
+    natural, offset = (
+        _natural(batches, address, threads) if order == NATURAL_QUERYNAME else (np.empty(0, np.uint8), np.empty(0, np.int64))
+    )
+    kernel.order_names(address, permutation, _RULE[order], natural, offset, np.empty(n, np.int64))
+    return address, size, permutation
+
+
+class ResidentRun:
+    """Sorted records held in memory: the batches as they came and the order over them. Iterate as often as needed."""
+
+    def __init__(self, batches, order, picard_ties=True, threads=1):
+        self._batches, self._threads = batches, threads
+        self.address, self.size, self.order = order_of(batches, order, picard_ties, threads)
+        self._columns = {c: np.concatenate([getattr(b, c) for b in batches]) for c in [*FIXED, "read_group"]}
+
+    def __len__(self):
+        return len(self.order)
+
+    def batches(self, max_reads=BATCH_READS):
+        """Iterator of sorted ReadBatch, each in an arena of its own."""
+        for a in range(0, len(self.order), max_reads):
+            chosen = self.order[a : a + max_reads]
+            offset = np.zeros(len(chosen) + 1, np.int64)
+            np.cumsum(self.size[chosen], out=offset[1:])
+            data = np.empty(int(offset[-1]), np.uint8)
+            run_chunks(kernel.gather_records, len(chosen), self._threads, self.address, chosen, offset, data)
+            yield ReadBatch(data, offset, **{c: v[chosen] for c, v in self._columns.items()})
+
+
+class MergedRuns:
+    """Sorted runs (spilled, in the order of the input), merged while iterating."""
+
+    def __init__(self, runs, order, picard_ties, threads):
+        self._runs, self._order, self._ties, self._threads = runs, order, picard_ties, threads
+
+    def batches(self, max_reads=BATCH_READS):
+        """Iterator of sorted ReadBatch."""
+        sources = [iter(run) for run in self._runs]
+        heads = [next(s, None) for s in sources]
+        more = [h is not None for h in heads]
+        while any(h is not None for h in heads):
+            cuts, slowest = self._cuts(heads, more)
+            if not any(cuts):
+                # Everything that may come is equal to what would be cut: take more of the run that ends first.
+                following = next(sources[slowest], None)
+                more[slowest] = following is not None
+                if following is not None:
+                    heads[slowest] = concat([heads[slowest], following])
+                continue
+            pieces = [_slice(h, 0, c) for h, c in zip(heads, cuts) if c]
+            yield from ResidentRun(pieces, self._order, self._ties, self._threads).batches(max_reads)
+            for i, (head, cut) in enumerate(zip(heads, cuts)):
+                if head is None:
+                    continue
+                heads[i] = _slice(head, cut, len(head)) if cut < len(head) else None
+                if heads[i] is None and more[i]:
+                    heads[i] = next(sources[i], None)
+                    more[i] = heads[i] is not None
+
+    def _cuts(self, heads, more):
+        """How many records of each head come before anything that is not loaded yet, and the run that limits it."""
+        limited = [i for i, h in enumerate(heads) if h is not None and more[i]]
+        if not limited:
+            return [0 if h is None else len(h) for h in heads], None
+        if self._order == COORDINATE:
+            keys = [None if h is None else _keys(h) for h in heads]
+            slowest = min(limited, key=lambda i: int(keys[i][-1]))
+            limit = keys[slowest][-1]
+            return [0 if k is None else int(np.searchsorted(k, limit, "left")) for k in keys], slowest
+        natural = self._order == NATURAL_QUERYNAME
+        names = [None if h is None else _name_keys(h, natural) for h in heads]
+        slowest = min(limited, key=lambda i: names[i][-1])
+        limit = names[slowest][-1]
+        return [0 if n is None else _lower_bound(n, limit) for n in names], slowest
+
+
+class _name_keys:
+    """The names of a batch as comparable bytes, read one at a time (only where a binary search looks)."""
+
+    def __init__(self, batch, natural):
+        self._batch, self._natural = batch, natural
+
+    def __len__(self):
+        return len(self._batch)
+
+    def __getitem__(self, i):
+        b = self._batch
+        i = i % len(b)
+        a = int(b.offset[i]) + 36
+        name = np.ascontiguousarray(b.data[a : a + int(b.name_length[i]) - 1])
+        if self._natural:
+            out = np.zeros(768, np.uint8)
+            name = out[: kernel.natural_name(name, out)]
+        return name.tobytes()
+
+
+def _lower_bound(names, limit):
+    low, high = 0, len(names)
+    while low < high:
+        middle = (low + high) // 2
+        if names[middle] < limit:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _keys(batch):
+    out = np.empty(len(batch), np.uint64)
+    kernel.coordinate_keys(0, len(batch), batch.ref_id, batch.pos, batch.flag, out)
+    return out
+
+
+def _slice(batch, a, b):
+    if a == 0 and b == len(batch):
+        return batch
+    return take(batch, np.arange(a, b))
+
+
+def sorted_records(batches, order=COORDINATE, *, spill, memory_bytes, picard_ties=True, threads=1):
+    """Sort all records of an iterator of ReadBatch.
+
+    spill: `io.arrow.SpillFolder`. memory_bytes: resident up to half of it, since gathering needs room; beyond, sorted runs are spilled.
+
+    Returns
+    -------
+    An object with `batches(max_reads)`, which can be iterated again and again.
+    """
+    held, size, runs = [], 0, []
+    for batch in batches:
+        if len(batch):
+            held.append(batch)
+            size += batch.nbytes
+        if size > memory_bytes // 2:
+            runs.append(spill.write(ResidentRun(held, order, picard_ties, threads).batches(_spill_reads(memory_bytes))))
+            held, size = [], 0
+    if not runs:
+        return ResidentRun(held, order, picard_ties, threads) if held else MergedRuns([], order, picard_ties, threads)
+    if held:
+        runs.append(spill.write(ResidentRun(held, order, picard_ties, threads).batches(_spill_reads(memory_bytes))))
+    return MergedRuns(runs, order, picard_ties, threads)
+
+
+def _spill_reads(memory_bytes):
+    """Records of one batch in a spill file: small, since a merge holds one of each run."""
+    return int(min(BATCH_READS, max(1000, memory_bytes // 2**16)))
+
+
+def write_bins(batch: ReadBatch, contig_lengths, threads: int = 1) -> None:
+    """Recompute the bin field of every record in the arena, as htsjdk does when it writes."""
+    columns = (batch.pos, batch.flag, batch.name_length, batch.n_cigar, batch.ref_id)
+    run_chunks(set_bins, len(batch), threads, batch.data, batch.offset, *columns, np.asarray(contig_lengths, np.int64))

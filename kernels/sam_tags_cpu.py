@@ -1,0 +1,190 @@
+"""Rewriting the tags of BAM records as htsjdk does when it sets one: sorted, integers in their narrowest type. Also the bin field.
+
+Source: htsjdk BinaryTagCodec, SAMBinaryTagAndValue (tags ordered by second letter, then first), SAM specification 4.2.1 and 5.3.
+"""
+
+import numpy as np
+
+from gpugenome.kernels.bam_records_cpu import _tag_value_bytes
+from gpugenome.kernels.launch import jit
+from gpugenome.kernels.memory import copy_bytes, load_i32, load_u8, load_u16, load_u32, store_u8, store_u16, store_u32
+
+MOST_TAGS = 512
+LEAVE, REMOVE = -1, -2
+"""Rows of `row` that are not a row of the value table: keep the tag as it is, remove it."""
+
+
+@jit
+def _integer(at, kind):
+    """(is an integer, its value) of a tag value at an address."""
+    if kind == 99:
+        return True, np.int64(np.int8(load_u8(at)))
+    if kind == 67:
+        return True, np.int64(load_u8(at))
+    if kind == 115:
+        return True, np.int64(np.int16(load_u16(at)))
+    if kind == 83:
+        return True, np.int64(load_u16(at))
+    if kind == 105:
+        return True, np.int64(load_i32(at))
+    if kind == 73:
+        return True, np.int64(load_u32(at))
+    return False, np.int64(0)
+
+
+@jit
+def _narrowest(value):
+    """(type letter, bytes) that htsjdk gives an integer."""
+    if -128 <= value <= 127:
+        return 99, 1
+    if 0 <= value <= 255:
+        return 67, 1
+    if -32768 <= value <= 32767:
+        return 115, 2
+    if 0 <= value <= 65535:
+        return 83, 2
+    return (105, 4) if value <= 2147483647 else (73, 4)
+
+
+@jit
+def _place(code, at, n, codes, places):
+    """Insert a tag (its type letter at `at`) into the list sorted by code; a tag that is there is replaced. Returns the new length."""
+    k = n
+    while k > 0 and codes[k - 1] > code:
+        k -= 1
+    if k > 0 and codes[k - 1] == code:
+        places[k - 1] = at
+        return n
+    if n == codes.size:
+        return n
+    for j in range(n, k, -1):
+        codes[j] = codes[j - 1]
+        places[j] = places[j - 1]
+    codes[k] = code
+    places[k] = at
+    return n + 1
+
+
+@jit
+def _drop(code, n, codes, places):
+    for k in range(n):
+        if codes[k] == code:
+            for j in range(k, n - 1):
+                codes[j] = codes[j + 1]
+                places[j] = places[j + 1]
+            return n - 1
+    return n
+
+
+@jit
+def _tags_of(at, end, record, edit_code, row, values, value_offset, codes, places):
+    """The tags of a record after the edits, sorted: codes (second letter << 8 | first), addresses of their type letters; how many."""
+    n = 0
+    while at + 3 <= end:
+        size = _tag_value_bytes(at + 3, load_u8(at + 2))
+        if size < 0:
+            break
+        n = _place(np.int64(load_u16(at)), at + 2, n, codes, places)
+        at += 3 + size
+    for e in range(edit_code.size):
+        r = row[e, record]
+        if r == REMOVE:
+            n = _drop(edit_code[e], n, codes, places)
+        elif r >= 0:
+            n = _place(edit_code[e], values + value_offset[r], n, codes, places)
+    return n
+
+
+@jit
+def _value_size(at):
+    """Bytes of an encoded tag (letters, type, value) whose type letter stands at `at`."""
+    kind = load_u8(at)
+    is_integer, value = _integer(at + 1, kind)
+    if is_integer:
+        return 3 + _narrowest(value)[1]
+    return 3 + _tag_value_bytes(at + 1, kind)
+
+
+@jit
+def reencoded_sizes(begin, end, data, offset, tag_start, edit_code, row, value, value_offset, size):
+    """Bytes of each record after `reencode`. size: int64[n]."""
+    base = np.int64(data.ctypes.data)
+    values = np.int64(value.ctypes.data)
+    codes = np.empty(MOST_TAGS, np.int64)
+    places = np.empty(MOST_TAGS, np.int64)
+    for i in range(begin, end):
+        n = _tags_of(base + tag_start[i], base + offset[i + 1], i, edit_code, row, values, value_offset, codes, places)
+        total = tag_start[i] - offset[i]
+        for k in range(n):
+            total += _value_size(places[k])
+        size[i] = total
+
+
+@jit
+def reencode(begin, end, data, offset, tag_start, edit_code, row, value, value_offset, out, out_offset):
+    """Copies of records with edited tags, sorted and narrowed.
+
+    edit_code: int64[e], second letter << 8 | first. row: int32[e, n], a row of the ragged table (uint8 value by int64 value_offset:
+    type letter and value bytes), or LEAVE or REMOVE.
+    """
+    base = np.int64(data.ctypes.data)
+    target = np.int64(out.ctypes.data)
+    values = np.int64(value.ctypes.data)
+    codes = np.empty(MOST_TAGS, np.int64)
+    places = np.empty(MOST_TAGS, np.int64)
+    for i in range(begin, end):
+        n = _tags_of(base + tag_start[i], base + offset[i + 1], i, edit_code, row, values, value_offset, codes, places)
+        to = target + out_offset[i]
+        copy_bytes(to, base + offset[i], tag_start[i] - offset[i])
+        store_u32(to, np.uint32(out_offset[i + 1] - out_offset[i] - 4))
+        to += tag_start[i] - offset[i]
+        for k in range(n):
+            at = places[k]
+            store_u16(to, np.uint16(codes[k]))
+            kind = load_u8(at)
+            is_integer, v = _integer(at + 1, kind)
+            if is_integer:
+                letter, width = _narrowest(v)
+                store_u8(to + 2, np.uint8(letter))
+                for b in range(width):
+                    store_u8(to + 3 + b, np.uint8((v >> (8 * b)) & 255))
+                to += 3 + width
+            else:
+                size = _tag_value_bytes(at + 1, kind)
+                copy_bytes(to + 2, at, 1 + size)
+                to += 3 + size
+
+
+@jit
+def region_bin(start, end):
+    """The bin of [start, end), 0-based. Source: SAM specification 5.3."""
+    end -= 1
+    if start >> 14 == end >> 14:
+        return ((1 << 15) - 1) // 7 + (start >> 14)
+    if start >> 17 == end >> 17:
+        return ((1 << 12) - 1) // 7 + (start >> 17)
+    if start >> 20 == end >> 20:
+        return ((1 << 9) - 1) // 7 + (start >> 20)
+    if start >> 23 == end >> 23:
+        return ((1 << 6) - 1) // 7 + (start >> 23)
+    if start >> 26 == end >> 26:
+        return ((1 << 3) - 1) // 7 + (start >> 26)
+    return 0
+
+
+@jit
+def set_bins(begin, end, data, offset, pos, flag, name_length, n_cigar, ref_id, contig_length):
+    """Write the bin field as htsjdk does: 0 without a position, or on a contig longer than 2^29. contig_length: int64[contigs]."""
+    base = np.int64(data.ctypes.data)
+    for i in range(begin, end):
+        value = np.int64(0)
+        if pos[i] >= 0 and (ref_id[i] < 0 or contig_length[ref_id[i]] <= 1 << 29):
+            stop = np.int64(pos[i])
+            if not flag[i] & 4:
+                cigar = base + offset[i] + 36 + name_length[i]
+                for k in range(n_cigar[i]):
+                    element = np.int64(load_u32(cigar + 4 * k))
+                    if (0b110001101 >> (element & 15)) & 1:
+                        stop += element >> 4
+            value = np.int64(region_bin(np.int64(pos[i]), max(stop, np.int64(pos[i]) + 1)))
+        store_u16(base + offset[i] + 14, np.uint16(value))

@@ -1,0 +1,143 @@
+"""Sorting and duplicate marking against Picard's outputs for the demo data, spilled and not, on one and more threads."""
+
+import hashlib
+import subprocess
+import sys
+
+import pysam
+import pytest
+
+CASES = {"plain": [], "one thread": ["--threads", "1"], "spilled": ["--memory", "4M"]}
+
+
+def run(*arguments, code=0, **more):
+    done = subprocess.run([sys.executable, "-m", "gpugenome.cli", *map(str, arguments)], capture_output=True, check=False, **more)
+    assert done.returncode == code, done.stderr.decode()
+    return done
+
+
+def digest(path):
+    """SHA-256 of the SAM lines without header, in file order, as in data/golden/records.sha256."""
+    h = hashlib.sha256()
+    with pysam.AlignmentFile(str(path)) as f:
+        for read in f.fetch(until_eof=True):
+            h.update(read.to_string().encode() + b"\n")
+    return h.hexdigest()
+
+
+def body(path):
+    text = path.read_text()
+    return text[text.index("## METRICS CLASS") :]
+
+
+@pytest.fixture(scope="session")
+def golden(demo):
+    return dict(reversed(line.split()) for line in (demo / "golden" / "records.sha256").read_text().splitlines())
+
+
+@pytest.fixture(scope="session")
+def shuffled(demo, tmp_path_factory):
+    """The demo's records unmarked and in random order."""
+    sys.path.insert(0, str(demo))
+    from make_unsorted import make_unsorted
+
+    out = tmp_path_factory.mktemp("sort") / "unsorted.bam"
+    make_unsorted(str(demo / "golden" / "recalibrated.bam"), str(out))
+    return out
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_sort_and_mark_give_picards_records(demo, golden, shuffled, tmp_path, case):
+    run("sort", "-I", shuffled, "-O", tmp_path / "s.bam", *CASES[case])
+    run("markdup", "-I", tmp_path / "s.bam", "-O", tmp_path / "m.bam", "-M", tmp_path / "m.txt", *CASES[case])
+    assert digest(tmp_path / "s.bam") == golden["unsorted.sorted"]
+    assert digest(tmp_path / "m.bam") == golden["unsorted.markdup"]
+    assert body(tmp_path / "m.txt") == body(demo / "golden" / "markdup.metrics")
+
+
+def test_pipe(golden, shuffled, tmp_path):
+    sort = run("sort", "-I", "-", "-O", "-", input=shuffled.read_bytes())
+    run("markdup", "-I", "-", "-O", tmp_path / "m.bam", "-M", tmp_path / "m.txt", input=sort.stdout)
+    assert digest(tmp_path / "m.bam") == golden["unsorted.markdup"]
+
+
+@pytest.mark.parametrize("memory", ["4G", "3M"])
+@pytest.mark.parametrize("order", ["queryname", "natural"])
+def test_query_names(golden, shuffled, tmp_path, order, memory):
+    run("sort", "-I", shuffled, "-O", tmp_path / "q.bam", "--sort-order", order, "--memory", memory)
+    with pysam.AlignmentFile(str(tmp_path / "q.bam")) as f:
+        names = [r.query_name for r in f.fetch(until_eof=True)]
+        assert f.header["HD"]["SO"] == "queryname"
+    if order == "queryname":
+        assert digest(tmp_path / "q.bam") == golden["unsorted.queryname"]
+    else:
+        pysam.sort("-n", "-o", str(tmp_path / "n.bam"), str(shuffled))
+        with pysam.AlignmentFile(str(tmp_path / "n.bam")) as f:
+            assert names == [r.query_name for r in f.fetch(until_eof=True)]
+
+
+def test_markdup_of_grouped_reads(demo, golden, shuffled, tmp_path):
+    run("sort", "-I", shuffled, "-O", tmp_path / "q.bam", "--sort-order", "queryname")
+    run("markdup", "-I", tmp_path / "q.bam", "-O", tmp_path / "m.bam", "-M", tmp_path / "m.txt")
+    assert body(tmp_path / "m.txt") == body(demo / "golden" / "markdup.querygrouped.metrics")
+    assert digest(tmp_path / "m.bam") == golden["unsorted.markdup.queryname"]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("sample", ["hg002_chr20", "na12878_chr21", "na12878_chr21/multi_rg"])
+def test_real_reads(shared, tmp_path, sample):
+    folder = shared / "golden" / sample
+    run("markdup", "-I", folder / "markdup.bam", "-O", tmp_path / "m.bam", "-M", tmp_path / "m.txt")
+    again = digest(folder / "markdup.bam")
+    if not sample.endswith("multi_rg"):
+        run("sort", "-I", folder / "aligned.bam", "-O", tmp_path / "s.bam", "--ties", "input")
+        run("markdup", "-I", tmp_path / "s.bam", "-O", tmp_path / "m.bam", "-M", tmp_path / "m.txt")
+        run("markdup", "-I", folder / "aligned.bam", "-O", tmp_path / "q.bam", "-ASO", "queryname", "-M", tmp_path / "q.txt")
+        assert digest(tmp_path / "q.bam") == digest(folder / "markdup.querygrouped.bam")
+        assert body(tmp_path / "q.txt") == body(folder / "markdup.querygrouped.metrics")
+        assert digest(tmp_path / "m.bam") == again
+    assert body(tmp_path / "m.txt") == body(folder / "markdup.metrics")
+
+
+def test_options(demo, shuffled, tmp_path):
+    run("sort", "-I", shuffled, "-O", tmp_path / "s.bam")
+    run("markdup", "-I", tmp_path / "s.bam", "-O", tmp_path / "t.bam", "--TAGGING_POLICY", "All", "--tag-duplicate-set-members")
+    run("markdup", "-I", tmp_path / "t.bam", "-O", tmp_path / "r.bam", "--remove-duplicates", "--CLEAR_DT", "false")
+    run("markdup", "-I", tmp_path / "t.bam", "-O", tmp_path / "o.bam", "--REMOVE_SEQUENCING_DUPLICATES", "true")
+    reads = [list(pysam.AlignmentFile(str(tmp_path / n)).fetch(until_eof=True)) for n in ("t.bam", "r.bam", "o.bam")]
+    marked = [r for r in reads[0] if r.is_duplicate]
+    assert {r.get_tag("DT") for r in marked} == {"LB", "SQ"} and not any(r.has_tag("DT") for r in reads[0] if not r.is_duplicate)
+    assert len(reads[1]) == len(reads[0]) - len(marked)
+    assert len(reads[2]) == len(reads[0]) - sum(r.get_tag("DT") == "SQ" for r in marked)
+    members = [r for r in reads[0] if r.has_tag("DI")]
+    assert members and all(r.get_tag("DS") >= 2 for r in members)
+    assert {r.get_tag("DI") for r in members} <= set(range(len(reads[0])))
+
+
+@pytest.mark.parametrize("problem", ["unsorted", "out of order", "truncated", "same file", "missing", "not a BAM"])
+def test_bad_input(shuffled, tmp_path, problem):
+    bad = tmp_path / "bad.bam"
+    out = tmp_path / "out.bam"
+    arguments, part = ["markdup", "-I", bad, "-O", out], "bad.bam"
+    if problem == "unsorted":
+        bad.write_bytes(shuffled.read_bytes())
+        part = "expected coordinate or queryname"
+    elif problem == "out of order":
+        with pysam.AlignmentFile(str(shuffled)) as f, pysam.AlignmentFile(
+            str(bad), "wb", header={**f.header.to_dict(), "HD": {"VN": "1.6", "SO": "coordinate"}}
+        ) as w:
+            for r in f.fetch(until_eof=True):
+                w.write(r)
+        part = "not in coordinate order"
+    elif problem == "truncated":
+        bad.write_bytes(shuffled.read_bytes()[:200_000])
+        arguments[0], part = "sort", "truncated"
+    elif problem == "same file":
+        bad.write_bytes(shuffled.read_bytes())
+        arguments[-1], part = bad, "both an input and an output"
+    elif problem == "not a BAM":
+        bad.write_text("hello\n")
+    done = run(*arguments, code=2)
+    text = done.stderr.decode().strip()
+    assert part in text and len(text.splitlines()) == 1, text
+    assert not out.exists() and not [p for p in tmp_path.iterdir() if p.name.startswith(".out")]
