@@ -16,6 +16,9 @@ from gpugenome.errors import EXIT_BUG, UserError
 COMMANDS = {
     "sort": "Sort alignments by coordinate or query name (Picard SortSam).",
     "markdup": "Mark duplicates (Picard MarkDuplicates).",
+    "bqsr": "Build the base quality recalibration table (GATK BaseRecalibrator).",
+    "applybqsr": "Recalibrate base qualities (GATK ApplyBQSR).",
+    "gatherbqsr": "Gather recalibration tables of scattered runs.",
     "concordance": "Compare two VCFs, field by field.",
 }
 

@@ -115,13 +115,16 @@ def parse_sites(begin, end, data, columns, pos, kind, end_pos):
             kind[i] = 0 if ref_length == 1 else 3
         end_pos[i] = pos[i] + ref_length - 1
         info = data[columns[i, 7] : columns[i, 8] - 1]
-        if len(info) > 4 and info[0] == 69 and info[1] == 78 and info[2] == 68 and info[3] == EQUALS:
-            value = 0
-            for k in range(4, len(info)):
-                if info[k] == SEMICOLON:
-                    break
-                value = value * 10 + (info[k] - 48)
-            end_pos[i] = value
+        for at in range(len(info) - 4):
+            begins = at == 0 or info[at - 1] == SEMICOLON
+            if begins and info[at] == 69 and info[at + 1] == 78 and info[at + 2] == 68 and info[at + 3] == EQUALS:
+                value = 0
+                for k in range(at + 4, len(info)):
+                    if info[k] < 48 or info[k] > 57:
+                        break
+                    value = value * 10 + (info[k] - 48)
+                end_pos[i] = value
+                break
 
 
 @jit

@@ -46,6 +46,42 @@ device = click.option(
 reference = click.option("--reference", "-R", type=click.Path(), required=True, help="Reference FASTA (.fa, .fa.gz).")
 
 
+def intervals(function):
+    """-L, -XL and what goes with them; the command gets one dict `intervals` for `read_intervals`."""
+    import functools
+
+    options = [
+        click.option("--intervals", "-L", "include", multiple=True, help="Interval (chr:start-end) or file of intervals; repeatable."),
+        click.option("--exclude-intervals", "-XL", "exclude", multiple=True, help="Intervals to leave out; repeatable."),
+        click.option("--interval-padding", "-ip", type=click.IntRange(0), default=0, show_default=True, help="bp around each -L."),
+        click.option("--interval-exclusion-padding", "-ixp", type=click.IntRange(0), default=0, show_default=True,
+                     help="bp around each -XL."),
+        click.option("--interval-set-rule", "-isr", type=click.Choice(["UNION", "INTERSECTION"]), default="UNION", show_default=True),
+        click.option("--interval-merging-rule", "-imr", type=click.Choice(["ALL", "OVERLAPPING_ONLY"]), default="ALL",
+                     show_default=True),
+    ]  # fmt: skip
+
+    @functools.wraps(function)
+    def wrapped(*, include, exclude, interval_padding, interval_exclusion_padding, interval_set_rule, interval_merging_rule, **more):
+        chosen = {
+            "includes": include, "excludes": exclude, "padding": interval_padding, "exclusion_padding": interval_exclusion_padding,
+            "set_rule": interval_set_rule, "merging_rule": interval_merging_rule,
+        }  # fmt: skip
+        return function(intervals=chosen, **more)
+
+    for option in reversed(options):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def read_intervals(chosen: dict, names, lengths):
+    """The list of (ref_id, start, end) that the options of `intervals` select, or None for everything."""
+    from gpugenome.io.intervals import resolve_intervals
+
+    chosen = dict(chosen)
+    return resolve_intervals(chosen.pop("includes"), chosen.pop("excludes"), names, lengths, **chosen)
+
+
 def default_memory() -> int:
     """Half of the memory that is free now, in bytes; 4 GiB where the system does not say."""
     try:

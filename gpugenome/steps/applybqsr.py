@@ -1,0 +1,159 @@
+"""Recalibrating qualities: ApplyBQSR on column batches, one table look-up a base."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpugenome.batch import Header, ReadBatch
+from gpugenome.columns import find_tag, ragged_bytes, take
+from gpugenome.errors import UserError
+from gpugenome.gatk.recal_table import QUALITIES, RecalTable
+from gpugenome.gatk.recalibration import MAX_QUAL, empirical_quality, quantise, static_map
+from gpugenome.kernels.launch import run_chunks
+from gpugenome.kernels.recalibrate_cpu import recalibrate
+from gpugenome.kernels.sam_tags_cpu import LEAVE, REMOVE, reencode, reencoded_sizes
+from gpugenome.steps.bqsr import group_names, well_formed
+from gpugenome.steps.sort import write_bins
+
+
+@dataclass(frozen=True)
+class ApplyOptions:
+    """Arguments of ApplyBQSR with GATK's defaults. Qualities phred."""
+
+    preserve_qscores_less_than: int = 6
+    quantize_quals: int = 0
+    static_quantized_quals: tuple[int, ...] = ()
+    round_down_quantized: bool = False
+    emit_original_quals: bool = False
+    use_original_qualities: bool = False
+    global_qscore_prior: float = -1.0
+    allow_missing_read_group: bool = False
+
+    def __post_init__(self):
+        if self.quantize_quals != 0 and self.static_quantized_quals:
+            raise UserError("--quantize-quals and --static-quantized-quals exclude each other")
+        if any(not 0 <= q <= MAX_QUAL for q in self.static_quantized_quals):
+            raise UserError(f"--static-quantized-quals: expected qualities from 0 to {MAX_QUAL}")
+
+
+def quantisation(table: RecalTable, levels: int) -> np.ndarray:
+    """uint8[94]: the map of --quantize-quals `levels`."""
+    if levels == 0:
+        out = np.arange(QUALITIES, dtype=np.uint8)
+        out[MAX_QUAL] = table.quantised[MAX_QUAL]
+        return out
+    runs = 1 + int(np.count_nonzero(np.diff(table.quantised.astype(np.int64))))
+    return table.quantised if levels < 0 or levels == runs else quantise(table.quantised_counts, levels)
+
+
+def lookup(table: RecalTable, global_prior: float):
+    """The hierarchy as look-up tables: base int16[g, 94], context int8[g, 94, 4^k], cycle int8[g, 94, 2 most + 1]."""
+    g = len(table.groups)
+    prior = np.full(g, global_prior) if global_prior > 0 else table.group_reported
+    first = empirical_quality(table.group_observed, table.group_errors, prior)
+    spread = np.repeat(first, QUALITIES).astype(np.float64)
+    second = empirical_quality(table.quality_observed.ravel(), table.quality_errors.ravel(), spread)
+    base = np.where(table.quality_observed.ravel() > 0, second, spread.astype(np.int64)).reshape(g, QUALITIES)
+    delta = np.zeros(table.observed.shape, np.int8)
+    at = np.nonzero(table.observed)
+    expected = base[at[0], at[1]]
+    delta[at] = empirical_quality(table.observed[at], table.errors[at], expected) - expected
+    contexts = 4**table.context_size
+    return base.astype(np.int16), np.ascontiguousarray(delta[:, :, :contexts]), np.ascontiguousarray(delta[:, :, contexts:])
+
+
+class Recalibrator:
+    """A table made ready for the reads of one header.
+
+    `qualities` changes qualities only (for callers in memory), `apply` gives the records that ApplyBQSR writes.
+    """
+
+    def __init__(self, table: RecalTable, header: Header, options: ApplyOptions):
+        self._header, self._options = header, options
+        self._names = group_names(header)
+        rows = {name: i for i, name in enumerate(table.groups)}
+        self._row = np.array([rows.get(name, -1) for name in self._names], np.int32)
+        self._settings = np.array(
+            [table.context_size, table.maximum_cycle, int(table.arguments["low_quality_tail"]), options.preserve_qscores_less_than,
+             options.use_original_qualities], np.int64,
+        )  # fmt: skip
+        self._tables = lookup(table, options.global_qscore_prior)
+        quantised = quantisation(table, options.quantize_quals)
+        if options.static_quantized_quals:
+            static = static_map(options.static_quantized_quals, options.round_down_quantized)
+            self._final, self._missing = static[quantised], static[:QUALITIES].copy()
+        else:
+            self._final, self._missing = quantised, quantised
+
+    def qualities(self, batch: ReadBatch, threads: int) -> ReadBatch:
+        """The well-formed records of a batch with new qualities. The arena is changed.
+
+        Raises
+        ------
+        UserError: a read group that the table lacks, a read longer than the table's maximum cycle.
+        """
+        keep = well_formed(batch, self._header.contig_lengths, threads)
+        if not keep.all():
+            batch = take(batch, np.flatnonzero(keep), threads)
+        self._check_groups(batch)
+        self._recalibrate(batch, threads)
+        return batch
+
+    def apply(self, batch: ReadBatch, threads: int) -> ReadBatch:
+        """The well-formed records of a batch, as ApplyBQSR writes them: qualities, tags in order, BI and BD removed, OQ on request."""
+        keep = well_formed(batch, self._header.contig_lengths, threads)
+        if not keep.all():
+            batch = take(batch, np.flatnonzero(keep), threads)
+        self._check_groups(batch)
+        batch = self._edit_tags(batch, threads)
+        self._recalibrate(batch, threads)
+        write_bins(batch, self._header.contig_lengths, threads)
+        return batch
+
+    def _check_groups(self, batch):
+        if self._options.allow_missing_read_group:
+            return
+        missing = np.flatnonzero(self._row[batch.read_group] < 0)
+        if len(missing):
+            name = self._names[batch.read_group[missing[0]]]
+            raise UserError(f"read group {name}: is not in the recalibration table (or say --allow-missing-read-group)")
+
+    def _recalibrate(self, batch, threads):
+        columns = (batch.data, batch.offset, batch.flag, batch.name_length, batch.n_cigar, batch.seq_length, batch.read_group)
+        bad = run_chunks(recalibrate, len(batch), threads, columns, self._row, self._settings, *self._tables, self._final, self._missing)
+        if max(bad, default=-1) >= 0:
+            i = max(bad) // 2
+            at = batch.offset[i] + 36
+            name = bytes(batch.data[at : at + int(batch.name_length[i]) - 1]).decode("ascii", "replace")
+            raise UserError(f"read {name}: is longer than the table's maximum cycle {self._settings[1]}")
+
+    def _edit_tags(self, batch, threads):
+        n = len(batch)
+        code = [ord(t[1]) << 8 | ord(t[0]) for t in ("BI", "BD")]
+        row = np.full((2, n), REMOVE, np.int32)
+        value, value_offset = np.zeros(1, np.uint8), np.zeros(1, np.int64)
+        if self._options.emit_original_quals:
+            bare = np.flatnonzero(find_tag(batch, "OQ", threads) < 0)
+            qual, at = ragged_bytes(batch, "qual", threads)
+            # Rows "Z", the qualities as text, NUL: one longer by two than the read.
+            length = batch.seq_length[bare].astype(np.int64)
+            value_offset = np.zeros(len(bare) + 1, np.int64)
+            np.cumsum(length + 2, out=value_offset[1:])
+            value = np.zeros(int(value_offset[-1]) or 1, np.uint8)
+            value[value_offset[:-1]] = ord("Z")
+            within = np.arange(int(length.sum())) - np.repeat(np.cumsum(length) - length, length)
+            value[np.repeat(value_offset[:-1] + 1, length) + within] = qual[np.repeat(at[bare], length) + within] + 33
+            own = np.full(n, LEAVE, np.int32)
+            own[bare] = np.arange(len(bare))
+            code.append(ord("Q") << 8 | ord("O"))
+            row = np.vstack([row, own])
+        code = np.array(code, np.int64)
+        size = np.empty(n, np.int64)
+        tags = batch.tag_start
+        run_chunks(reencoded_sizes, n, threads, batch.data, batch.offset, tags, code, row, value, value_offset, size)
+        offset = np.zeros(n + 1, np.int64)
+        np.cumsum(size, out=offset[1:])
+        data = np.empty(int(offset[-1]), np.uint8)
+        run_chunks(reencode, n, threads, batch.data, batch.offset, tags, code, row, value, value_offset, data, offset)
+        batch.data, batch.offset = data, offset
+        return batch

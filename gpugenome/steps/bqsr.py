@@ -1,0 +1,121 @@
+"""Building the recalibration table: BaseRecalibrator on column batches."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpugenome.batch import Header, ReadBatch
+from gpugenome.columns import overlapping
+from gpugenome.errors import UserError
+from gpugenome.gatk.recal_table import QUALITIES, RecalTable, finish_table
+from gpugenome.kernels import covariates_cpu as kernel
+from gpugenome.kernels.launch import chunk_bounds, run_all, run_chunks
+
+MOST_CONTEXT = 8
+_NOT_COUNTED = 0x4 | 0x100 | 0x200 | 0x400
+_COLUMNS = ("data", "offset", "ref_id", "pos", "flag", "mate_ref_id", "mate_pos", "tlen", "name_length", "n_cigar", "seq_length",
+            "read_group")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """Arguments of BaseRecalibrator with GATK's defaults. context sizes 1-8; qualities phred."""
+
+    context_size: int = 2
+    indels_context_size: int = 3
+    maximum_cycle: int = 500
+    low_quality_tail: int = 2
+    quantizing_levels: int = 16
+    preserve_qscores_less_than: int = 6
+    use_original_qualities: bool = False
+
+    def __post_init__(self):
+        if not 1 <= self.context_size <= MOST_CONTEXT:
+            raise UserError(f"--mismatches-context-size: expected 1 to {MOST_CONTEXT}, got {self.context_size}")
+
+
+def group_names(header: Header) -> list[str]:
+    """The name of each read group in a table: its PU, or its ID."""
+    return [g.get("PU", g.get("ID", "")) for g in header.read_groups]
+
+
+def well_formed(batch: ReadBatch, contig_lengths, threads: int) -> np.ndarray:
+    """bool[n]: records that pass GATK's WellformedReadFilter."""
+    out = np.empty(len(batch), np.uint8)
+    columns = (batch.data, batch.offset, batch.ref_id, batch.pos, batch.flag, batch.name_length, batch.n_cigar, batch.seq_length,
+               batch.read_group)  # fmt: skip
+    run_chunks(kernel.well_formed, len(batch), threads, *columns, np.asarray(contig_lengths, np.int64), out)
+    return out.astype(bool)
+
+
+def first_span_by_bin(spans: np.ndarray, length: int) -> np.ndarray:
+    """int64[length // 1024 + 1]: the first of the spans int64[k, 2] (sorted by start) that ends beyond the start of each 1024 bases."""
+    reach = np.maximum.accumulate(spans[:, 1]) if len(spans) else np.empty(0, np.int64)
+    return np.searchsorted(reach, np.arange(length // 1024 + 1, dtype=np.int64) << 10, "right").astype(np.int64)
+
+
+class TableBuilder:
+    """Counts batches into one histogram a thread; `finish` sums them, so nothing depends on threads or order.
+
+    header: of the reads. bases_of(ref_id): uint8 ASCII bases of a contig. known_sites: int64[k, 2] by contig, sorted by start.
+    arguments: the Arguments table to be written. intervals: int64[k, 3], count only reads that overlap one; None for all.
+    """
+
+    def __init__(self, header: Header, bases_of, known_sites, options: TableOptions, arguments, threads: int, intervals=None):
+        self._header, self._bases_of, self._sites, self._threads = header, bases_of, known_sites, threads
+        self._arguments, self._intervals = arguments, intervals
+        names = group_names(header)
+        self._groups = sorted(set(names))
+        self._row = np.array([self._groups.index(n) for n in names], np.int32)
+        self._no_platform = np.array(["PL" not in g for g in header.read_groups], bool)
+        o = options
+        self._settings = np.array(
+            [o.context_size, o.maximum_cycle, o.low_quality_tail, o.preserve_qscores_less_than, o.use_original_qualities], np.int64
+        )
+        shape = (threads, len(self._groups), QUALITIES, 4**o.context_size + 2 * o.maximum_cycle + 1)
+        self._observed, self._errors = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        self._contig = (-1, None, None)
+
+    def _bins(self, ref_id):
+        if self._contig[0] != ref_id:
+            length = int(self._header.contig_lengths[ref_id])
+            self._contig = (ref_id, self._bases_of(ref_id), first_span_by_bin(self._sites[ref_id], length))
+        return self._contig[1:]
+
+    def add(self, batch: ReadBatch) -> None:
+        """Count the bases of the batch's reads that pass BaseRecalibrator's filters.
+
+        Raises
+        ------
+        UserError: a read group without PL, a read longer than the maximum cycle.
+        """
+        keep = (batch.mapq != 0) & (batch.mapq != 255) & (batch.flag & _NOT_COUNTED == 0) & (batch.ref_id >= 0) & (batch.pos >= 0)
+        keep &= well_formed(batch, self._header.contig_lengths, self._threads)
+        if self._intervals is not None:
+            keep &= overlapping(batch, self._intervals, self._threads)
+        chosen = np.flatnonzero(keep)
+        if not len(chosen):
+            return
+        missing = np.flatnonzero(self._no_platform[batch.read_group[chosen]])
+        if len(missing):
+            group = self._header.read_groups[batch.read_group[chosen[missing[0]]]]["ID"]
+            raise UserError(f"read group {group}: its @RG line has no PL (platform), expected e.g. PL:ILLUMINA")
+        columns = tuple(getattr(batch, name) for name in _COLUMNS)
+        for ref_id in np.unique(batch.ref_id[chosen]):
+            bases, bins = self._bins(int(ref_id))
+
+            def count(part, ref_id=ref_id, bases=bases, bins=bins):
+                t, (a, b) = part
+                return kernel.count_bases(a, b, columns, chosen, self._row, bases, np.int32(ref_id), self._sites[ref_id], bins,
+                                          self._settings, self._observed[t], self._errors[t])  # fmt: skip
+
+            parts = list(enumerate(chunk_bounds(len(chosen), self._threads)))
+            bad = max(run_all([lambda p=p: count(p) for p in parts], self._threads))
+            if bad >= 0:
+                at = batch.offset[bad] + 36
+                name = bytes(batch.data[at : at + int(batch.name_length[bad]) - 1]).decode("ascii", "replace")
+                raise UserError(f"read {name}: is longer than the maximum cycle {self._settings[1]} (--maximum-cycle-value)")
+
+    def finish(self) -> RecalTable:
+        """The table of everything that was added."""
+        return finish_table(self._groups, self._arguments, self._observed.sum(axis=0), self._errors.sum(axis=0))

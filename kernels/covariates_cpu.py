@@ -1,0 +1,354 @@
+"""Counting observations and mismatches by covariate. Source: GATK BaseRecalibrationEngine, ReadClipper, CigarBuilder.
+
+A read is prepared in a small scratch: its CIGAR as (operator, length) rows, and the window of its stored bases that clipping leaves.
+"""
+
+import numpy as np
+
+from gpugenome.kernels.bam_records_cpu import _find_tag
+from gpugenome.kernels.covariates_scalar import base_code, context_of, cycle_of
+from gpugenome.kernels.launch import jit
+from gpugenome.kernels.memory import load_u8, load_u32
+
+M, I, D, N, S, H, P, EQ, X = range(9)
+READ_BASES = (1 << M) | (1 << I) | (1 << S) | (1 << EQ) | (1 << X)
+REFERENCE_BASES = (1 << M) | (1 << D) | (1 << N) | (1 << EQ) | (1 << X)
+CODE = np.array([base_code(c) for c in b"=ACMGRSVTWYHKDBN"], np.int8)
+
+
+@jit
+def uses_read(op):
+    return (READ_BASES >> op) & 1
+
+
+@jit
+def uses_reference(op):
+    return (REFERENCE_BASES >> op) & 1
+
+
+@jit
+def well_formed(begin, end, data, offset, ref_id, pos, flag, name_length, n_cigar, seq_length, read_group, contig_length, out):
+    """out[i] (uint8) = GATK's WellformedReadFilter of record i."""
+    base = np.int64(data.ctypes.data)
+    for i in range(begin, end):
+        out[i] = 0
+        unmapped = flag[i] & 4 or ref_id[i] < 0 or pos[i] < 0
+        if read_group[i] < 0 or seq_length[i] == 0:
+            continue
+        cigar = base + offset[i] + 36 + name_length[i]
+        if load_u8(cigar + 4 * np.int64(n_cigar[i]) + (np.int64(seq_length[i]) + 1) // 2) == 255:
+            continue
+        skips, total = False, np.int64(0)
+        for k in range(n_cigar[i]):
+            element = np.int64(load_u32(cigar + 4 * k))
+            skips |= element & 15 == N
+            if uses_read(element & 15):
+                total += element >> 4
+        if skips or (not unmapped and total != seq_length[i]):
+            continue
+        if not unmapped and pos[i] >= contig_length[ref_id[i]]:
+            continue
+        out[i] = 1
+
+
+@jit
+def _trim_right(op, length, n):
+    """Drop deletions that stand before right clips or the end, also with an insertion between. Returns the new n."""
+    while n > 0 and (op[n - 1] == D or op[n - 1] == N or op[n - 1] == P):
+        n -= 1
+    if n > 1 and op[n - 1] == I and op[n - 2] == D:
+        op[n - 2], length[n - 2] = op[n - 1], length[n - 1]
+        n -= 1
+    return n
+
+
+@jit
+def canonical(op, length, n, op_out, length_out):
+    """GATK's CigarBuilder: empty elements and deletions at the ends dropped, neighbours merged, deletions before insertions. Returns n."""
+    m = 0
+    aligned = False
+    for k in range(n):
+        o, size = op[k], length[k]
+        if size == 0:
+            continue
+        if o == D and not aligned:
+            continue
+        if o == D and op_out[m - 1] == I:
+            if m > 1 and op_out[m - 2] == D:
+                length_out[m - 2] += size
+            else:
+                op_out[m], length_out[m] = op_out[m - 1], length_out[m - 1]
+                op_out[m - 1], length_out[m - 1] = D, size
+                m += 1
+            continue
+        if (o == S or o == H) and aligned:
+            m = _trim_right(op_out, length_out, m)
+        if o != S and o != H and o != I:
+            aligned = True
+        if m > 0 and op_out[m - 1] == o:
+            length_out[m - 1] += size
+        else:
+            op_out[m], length_out[m] = o, size
+            m += 1
+    return _trim_right(op_out, length_out, m)
+
+
+@jit
+def reference_span(op, length, n):
+    total = np.int64(0)
+    for k in range(n):
+        if uses_reference(op[k]):
+            total += length[k]
+    return total
+
+
+@jit
+def read_index(op, length, n, pos, at):
+    """(index, operator) of the base over reference position `at`; (-1, 0) outside. In a deletion: the first base after it.
+
+    Soft clips count like aligned bases. Source: GATK ReadUtils.getReadIndexForReferenceCoordinate.
+    """
+    reference = np.int64(pos)
+    for k in range(n):
+        if op[k] == S:
+            reference -= length[k]
+        elif op[k] != H:
+            break
+    index = np.int64(0)
+    if at < reference:
+        return np.int64(-1), 0
+    for k in range(n):
+        o, size = op[k], length[k]
+        if o == M or o == EQ or o == X or o == S:
+            if at < reference + size:
+                return index + (at - reference), o
+            index += size
+            reference += size
+        elif o == I:
+            index += size
+        elif o == D or o == N:
+            if at < reference + size:
+                return index, o
+            reference += size
+    return np.int64(-1), 0
+
+
+@jit
+def clip_left(op, length, n, pos, count):
+    """Hard-clip `count` bases from the left, in place. Returns (n, new pos)."""
+    at = 0
+    left = count
+    while at < n and (op[at] == H or left > 0 or not uses_read(op[at])):
+        o = op[at]
+        if uses_read(o):
+            part = min(left, length[at])
+            if uses_reference(o):
+                pos += part
+            left -= part
+            length[at] -= part
+            if length[at] > 0:
+                break
+        elif uses_reference(o):
+            pos += length[at]
+        at += 1
+    for k in range(at, n):
+        op[k - at], length[k - at] = op[k], length[k]
+    return n - at, pos
+
+
+@jit
+def clip_right(op, length, n, count):
+    """Hard-clip `count` bases from the right, in place. Returns n."""
+    left = count
+    while n > 0 and (op[n - 1] == H or left > 0 or not uses_read(op[n - 1])):
+        o = op[n - 1]
+        if uses_read(o):
+            part = min(left, length[n - 1])
+            left -= part
+            length[n - 1] -= part
+            if length[n - 1] > 0:
+                break
+        n -= 1
+    return n
+
+
+@jit
+def _adaptor(flag, pos, stop, mate_ref_id, mate_pos, tlen):
+    """The 0-based adaptor boundary, or -2^40 where there is none. Source: GATK ReadUtils.getAdaptorBoundary."""
+    none = np.int64(-1) << 40
+    if tlen == 0 or not flag & 1 or flag & 12 or mate_ref_id < 0 or mate_pos < 0 or ((flag >> 4) ^ (flag >> 5)) & 1 == 0:
+        return none
+    if flag & 16:
+        return np.int64(mate_pos) - 1 if stop > mate_pos + 1 else none
+    return np.int64(pos) + abs(np.int64(tlen)) if np.int64(pos) <= np.int64(mate_pos) + tlen else none
+
+
+@jit
+def _mask_known(op, length, n, pos, stop, bases, spans, bins, mask):
+    """mask[j] |= 1 for bases at known sites. spans: int64[k, 2] by start. bins: first span that may reach each 1024 bases."""
+    if spans.shape[0] == 0:
+        return
+    first = bins[min(pos >> 10, bins.size - 1)]
+    for f in range(first, spans.shape[0]):
+        if spans[f, 0] >= stop:
+            break
+        if spans[f, 1] <= pos:
+            continue
+        i, o = read_index(op, length, n, pos, spans[f, 0])
+        begin = np.int64(0)
+        if i >= 0:
+            begin = i - 1 if o == D else i
+        j, _ = read_index(op, length, n, pos, spans[f, 1] - 1)
+        last = bases if j < 0 else j
+        for b in range(max(0, begin), min(bases - 1, last) + 1):
+            mask[b] = 1
+
+
+@jit
+def _mismatches(op, length, n, pos, code, reference, wrong):
+    """wrong[j] = 1 where an aligned base is not the reference's."""
+    i = 0
+    at = pos
+    for k in range(n):
+        o, size = op[k], length[k]
+        if o == M or o == EQ or o == X:
+            for j in range(size):
+                r = base_code(reference[at + j]) if at + j < reference.size else -1
+                wrong[i + j] = 1 if code[i + j] != r else 0
+            i += size
+            at += size
+        elif o == I or o == S:
+            for j in range(size):
+                wrong[i + j] = 0
+            i += size
+        elif o == D or o == N:
+            at += size
+
+
+@jit
+def prepare(data, offset, i, pos, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar, op, length, op_2, length_2):
+    """CIGAR, window of stored bases and position after all clips: (elements, first base, end base, pos). Empty: first == end."""
+    cigar = np.int64(data.ctypes.data) + offset[i] + 36 + name_length
+    bases = np.int64(0)
+    for k in range(n_cigar):
+        element = np.int64(load_u32(cigar + 4 * k))
+        op_2[k], length_2[k] = element & 15, element >> 4
+        if uses_read(element & 15):
+            bases += element >> 4
+    n = canonical(op_2, length_2, n_cigar, op, length)
+    first, last = np.int64(0), bases
+    place = np.int64(pos)
+    stop = place + reference_span(op, length, n)
+    boundary = _adaptor(flag, place, stop, mate_ref_id, mate_pos, tlen)
+    if place <= boundary < stop:
+        index, o = read_index(op, length, n, place, boundary)
+        if index >= 0:
+            if flag & 16:
+                cut = index if o == D else index + 1
+                if cut > 0:
+                    first = min(cut, bases)
+                    n, place = clip_left(op, length, n, place, first)
+            else:
+                last = index
+                n = clip_right(op, length, n, bases - last)
+            if first >= last:
+                return 0, first, first, place
+            n = canonical(op, length, n, op_2, length_2)
+            op[:n] = op_2[:n]
+            length[:n] = length_2[:n]
+    while n > 0 and (op[n - 1] == H or op[n - 1] == S):
+        if op[n - 1] == S:
+            last -= length[n - 1]
+        n -= 1
+    lead = 0
+    while lead < n and (op[lead] == H or op[lead] == S):
+        if op[lead] == S:
+            first += length[lead]
+        lead += 1
+    for k in range(lead, n):
+        op[k - lead], length[k - lead] = op[k], length[k]
+    n -= lead
+    if first >= last or n == 0:
+        return 0, first, first, place
+    n = canonical(op, length, n, op_2, length_2)
+    op[:n] = op_2[:n]
+    length[:n] = length_2[:n]
+    return n, first, last, place
+
+
+@jit
+def count_bases(begin, end, batch, chosen, group, reference, contig_of, spans, bins, settings, observed, wrong_count):
+    """Add the bases of records chosen[begin:end], all on one contig, to the tables.
+
+    batch: (data, offset, ref_id, pos, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar, seq_length, read_group) of ReadBatch.
+    group: int32, table row by read group. reference: the contig's ASCII bases. spans, bins: known sites of the contig.
+    settings: int64[5]: context size, maximum cycle, low-quality tail, lowest quality counted, 1 to take qualities from OQ.
+    observed, wrong_count: int64[groups, 94, 4^k + 2 max + 1], contexts then cycles from -max.
+
+    Returns
+    -------
+    -1, or the record whose cycle passes the maximum.
+    """
+    data, offset, ref_id, pos, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar, seq_length, read_group = batch
+    k, most, tail, lowest, use_oq = settings[0], settings[1], settings[2], settings[3], settings[4]
+    contexts = np.int64(1) << (2 * k)
+    elements = np.int64(1024)
+    op, length = np.empty(elements, np.int64), np.empty(elements, np.int64)
+    op_2, length_2 = np.empty(elements, np.int64), np.empty(elements, np.int64)
+    room = np.int64(1024)
+    code, mask, wrong = np.empty(room, np.int8), np.empty(room, np.uint8), np.empty(room, np.uint8)
+    base_address = np.int64(data.ctypes.data)
+    for c in range(begin, end):
+        i = chosen[c]
+        if ref_id[i] != contig_of:
+            continue
+        operations = np.int64(n_cigar[i])
+        if 2 * operations + 4 > elements:
+            elements = 4 * operations + 4
+            op, length = np.empty(elements, np.int64), np.empty(elements, np.int64)
+            op_2, length_2 = np.empty(elements, np.int64), np.empty(elements, np.int64)
+        f = np.int64(flag[i])
+        n, first, last, place = prepare(data, offset, i, pos[i], f, mate_ref_id[i], mate_pos[i], tlen[i], np.int64(name_length[i]),
+                                        operations, op, length, op_2, length_2)  # fmt: skip
+        size = last - first
+        if size <= 0:
+            continue
+        if size > most:
+            return i
+        if size > room:
+            room = 2 * size
+            code, mask, wrong = np.empty(room, np.int8), np.empty(room, np.uint8), np.empty(room, np.uint8)
+        seq = offset[i] + 36 + name_length[i] + 4 * operations
+        qual = data[seq + (seq_length[i] + 1) // 2 + first : seq + (seq_length[i] + 1) // 2 + last]
+        shift = 0
+        if use_oq:
+            tags = base_address + seq + (seq_length[i] + 1) // 2 + seq_length[i]
+            at = _find_tag(tags, base_address + offset[i + 1], 79, 81)
+            if at >= 0 and load_u8(at + 3 + seq_length[i]) == 0 and load_u8(at + 3) != 0:
+                qual = data[at - base_address + 3 + first : at - base_address + 3 + last]
+                shift = 33
+        for j in range(size):
+            packed = np.int64(data[seq + ((first + j) >> 1)])
+            code[j] = CODE[packed & 15 if (first + j) & 1 else packed >> 4]
+            mask[j] = 0
+        _mask_known(op, length, n, place, place + reference_span(op, length, n), size, spans, bins, mask)
+        _mismatches(op, length, n, place, code, reference, wrong)
+        low, high = np.int64(0), size
+        while low < size and np.int64(qual[low]) - shift <= tail:
+            low += 1
+        while high > low and np.int64(qual[high - 1]) - shift <= tail:
+            high -= 1
+        g = group[read_group[i]]
+        for j in range(size):
+            q = np.int64(qual[j]) - shift
+            if code[j] < 0 or q < lowest or q > 93 or mask[j]:
+                continue
+            # Of a read that is low-quality throughout GATK counts every base under the first context.
+            context = np.int64(0) if low == size else context_of(code, low, high, j, k, f & 16 != 0)
+            cycle = contexts + most + cycle_of(j, size, f)
+            if context >= 0:
+                observed[g, q, context] += 1
+                wrong_count[g, q, context] += wrong[j]
+            observed[g, q, cycle] += 1
+            wrong_count[g, q, cycle] += wrong[j]
+    return np.int64(-1)

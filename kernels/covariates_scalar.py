@@ -1,0 +1,52 @@
+"""The covariates of a base: context and cycle. Shared by the CPU and the CUDA twin. Source: GATK ContextCovariate, CycleCovariate."""
+
+from gpugenome.kernels.launch import jit
+
+
+@jit
+def base_code(base):
+    """0-3 of A, C, G, T in either case ('*' counts as A, as in GATK), else -1."""
+    b = base & 0xDF
+    if b == 65 or base == 42:
+        return 0
+    if b == 67:
+        return 1
+    if b == 71:
+        return 2
+    if b == 84:
+        return 3
+    return -1
+
+
+@jit
+def cycle_of(i, n, flag):
+    """The sequencing cycle of base i of n: from 1, negative for the second read of a pair."""
+    cycle = n - i if flag & 16 else i + 1
+    return -cycle if flag & 0x81 == 0x81 else cycle
+
+
+@jit
+def context_of(base, low, high, i, k, reverse):
+    """The context of base i: k base codes in sequencing order, the first one most significant; -1 for none.
+
+    base: codes (int8), in BAM order. Bases outside low..high (the low-quality tails) count as N.
+    """
+    value = 0
+    for j in range(k):
+        if reverse:
+            at = i + k - 1 - j
+            if at >= high or at < low:
+                return -1
+            code = base[at]
+            if code < 0:
+                return -1
+            code = 3 - code
+        else:
+            at = i - k + 1 + j
+            if at < low or at >= high:
+                return -1
+            code = base[at]
+            if code < 0:
+                return -1
+        value = value * 4 + code
+    return value
