@@ -12,7 +12,7 @@ MAPPING_QUALITY, MAPPING_QUALITY_AVAILABLE, MAPPED, NOT_SECONDARY, NOT_DUPLICATE
 NON_ZERO_REFERENCE_LENGTH, GOOD_CIGAR, WELLFORMED = 64, 128, 256
 NOT_SUPPLEMENTARY, PAIRED, PROPERLY_PAIRED, FIRST_OF_PAIR, SECOND_OF_PAIR, PRIMARY_LINE = 512, 1024, 2048, 4096, 8192, 16384
 
-_NUCLEOTIDE = np.frombuffer(b"=ANCNNNGNNNTNNNN"[:1] + b"ACNGNNNTNNNNNNN", np.uint8).copy()
+NUCLEOTIDE = np.frombuffer(b"=ANCNNNGNNNTNNNN"[:1] + b"ACNGNNNTNNNNNNN", np.uint8).copy()
 
 
 @jit
@@ -151,7 +151,8 @@ def unpack_reads(begin, end, row, data, offset, name_length, n_cigar, seq_length
         packed = data[at : at + (length + 1) // 2]
         bases = base[base_offset[i] : base_offset[i] + length]
         for k in range(length):
-            code = packed[k >> 1] >> 4 if k & 1 == 0 else packed[k >> 1] & 15
+            pair = np.int64(packed[k >> 1])
+            code = pair >> 4 if k & 1 == 0 else pair & 15
             if code == 0 and bad < 0:
                 bad = r
             bases[k] = nucleotide[code]
