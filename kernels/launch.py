@@ -4,34 +4,72 @@ Every CPU kernel is a numba function compiled with `jit` (nogil, cached, IEEE ar
 so Python threads run chunks of a batch side by side without a numba threading layer.
 """
 
+import hashlib
 import os
+import re
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 
+_HERE = Path(__file__).resolve().parent
+
 if "NUMBA_CACHE_DIR" not in os.environ:
-    # An inlined callee in another file does not invalidate its caller's cache, so the folder is keyed by version,
-    # and in a source tree by the newest kernel's time stamp.
     import platformdirs
 
-    _here = Path(__file__).resolve().parent
     try:
         from gpugenome._version import __version__ as _version
     except ImportError:  # kernels used on their own
         _version = "0"
-    _newest = max((int(p.stat().st_mtime) for p in _here.glob("*.py")), default=0)
-    _dir = Path(platformdirs.user_cache_dir("gpugenome")) / f"{_version}-{_newest:x}"
+    _dir = Path(platformdirs.user_cache_dir("gpugenome")) / _version
     try:
         _dir.mkdir(parents=True, exist_ok=True)
     except OSError:
-        _dir = Path(tempfile.gettempdir()) / f"gpugenome-{os.getuid()}" / f"{_version}-{_newest:x}"
+        _dir = Path(tempfile.gettempdir()) / f"gpugenome-{os.getuid()}" / _version
         _dir.mkdir(parents=True, exist_ok=True)
     os.environ["NUMBA_CACHE_DIR"] = str(_dir)
 
 import numba  # noqa: E402
 
-jit = numba.njit(nogil=True, cache=True, error_model="numpy", boundscheck=False)
-"""Decorator of all CPU kernels: nogil, cached on disk, numpy error model, no fastmath."""
+_IMPORT = re.compile(r"^from gpugenome\.kernels(?:\.(\w+))? import ([^#]*?)(?:\)|$)", re.M | re.S)
+
+
+@lru_cache
+def _sources(path: Path) -> frozenset[Path]:
+    """A kernel file and all kernel files that it imports, directly or not."""
+    found, todo = set(), [path]
+    while todo:
+        p = todo.pop()
+        if p in found or not p.is_file():
+            continue
+        found.add(p)
+        for module, names in _IMPORT.findall(p.read_text()):
+            words = [module] if module else [w.split(" as ")[0].strip(" (\n") for w in names.split(",")]
+            todo += [_HERE / f"{w}.py" for w in words]
+    return frozenset(found)
+
+
+@lru_cache
+def _stamp(path: Path) -> str:
+    """Digest of everything that the compiled functions of a kernel file depend on."""
+    digest = hashlib.sha256()
+    for p in sorted(_sources(path)):
+        digest.update(p.read_bytes())
+    return digest.hexdigest()
+
+
+def jit(function):
+    """Decorator of all CPU kernels: nogil, cached on disk, numpy error model, no fastmath.
+
+    numba's cache looks at a function's own file only and would keep a caller whose inlined callee in another file has changed;
+    here the cached code is stamped with all kernel files that the function's file imports.
+    """
+    compiled = numba.njit(nogil=True, cache=True, error_model="numpy", boundscheck=False)(function)
+    file = Path(function.__code__.co_filename).resolve()
+    if file.parent == _HERE:
+        compiled._cache._cache_file._source_stamp = _stamp(file)
+    return compiled
+
 
 _pools: dict[int, ThreadPoolExecutor] = {}
 

@@ -91,10 +91,10 @@ class RegionReads:
 class AssemblyBatch:
     """What assembly found in each region of a RegionBatch (rows equal).
 
-    status: uint8[r]: 0 inactive or without reads (reads not finalised), 1 active, assembled, but no variation
-    (its finalised reads serve the reference model), 2 variation: the trimmed haplotypes below go on.
+    status: uint8[r]: 0 inactive or without reads, 1 active, assembled, but no variation, 2 variation: the trimmed haplotypes below go on.
     variant_start, variant_end: int32[r], the trimmed active span; trimmed_start, trimmed_end: the padded variant span.
-    finalised: RegionReads before trimming (status 1 and 2); trimmed: RegionReads for likelihoods (status 2).
+    finalised: RegionReads before trimming: of active regions, and with reference confidence of the others too (the reference model
+    works on them); rows of regions that are not finalised are empty. trimmed: RegionReads for likelihoods (status 2).
     haplotype_offset: int64[r+1]. Per haplotype h, in likelihood order (length, then bases): base (ASCII) by hap_base_offset,
     cigar by hap_cigar_offset, hap_is_reference uint8, hap_kmer int32, hap_score float64. All begin at trimmed_start of their region.
     untrimmed reference haplotype of a region = the reference over its padded span.
@@ -147,9 +147,11 @@ class CallBatch:
     phase_group_start: int32[c] 0-based POS of the phase group's first call, -1 where unphased; phase_group_call: int32[c] its row;
     phase_alt_first: uint8[c], 1 where PGT is 1|0.
     untrimmed_ref_length: int32[c], REF length before trimming (annotations see untrimmed alleles).
-    Annotation matrix of call i: rows evidence_offset[i]:evidence_offset[i+1] of evidence_read (int32, row of LikelihoodBatch.reads),
-    each with n_alleles(i) likelihoods (float64), call i's block beginning at evidence_matrix_offset[i]; filtered rows are all 0.
-    The columns are the call's alleles in order; before_trim_alleles of the merged site that were dropped are absent.
+    Annotation matrix of call i (spec "annotations", section 2): rows evidence_offset[i]:evidence_offset[i+1] of evidence_read (int32, row
+    of LikelihoodBatch.reads), columns column_offset[i]:column_offset[i+1], the alleles of the merged site, dropped ones included (<NON_REF>
+    last in GVCF mode); column_allele: int32, the column's allele in the call, -1 for a dropped one. evidence_matrix: float64, call i's
+    block in C order from evidence_matrix_offset[i] on; rows of reads that were set aside (filtered) are all 0.
+    hap_called: uint8 by haplotype of the AssemblyBatch, 1 where it supports an allele of an emitted call.
     """
 
     region: np.ndarray
@@ -178,6 +180,9 @@ class CallBatch:
     evidence_read: np.ndarray
     evidence_matrix: np.ndarray
     evidence_matrix_offset: np.ndarray
+    column_offset: np.ndarray
+    column_allele: np.ndarray
+    hap_called: np.ndarray
 
     def __len__(self) -> int:
         return len(self.start)

@@ -1,0 +1,119 @@
+"""Read likelihoods: PairHMM of every read against every haplotype of its region, cap, filter, realignment."""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+
+from gpugenome.kernels import pairhmm_cpu, pairhmm_scalar, realign_cpu
+from gpugenome.kernels.launch import run_chunks
+from gpugenome.kernels.simd import LANES_F32, LANES_F64
+from gpugenome.steps.haplotypecaller.columns import AssemblyBatch, CallerReads, LikelihoodBatch, RegionReads
+from gpugenome.steps.haplotypecaller.options import CallerOptions
+from gpugenome.steps.haplotypecaller.reads import gather, offsets
+
+_RATES = {"HOSTILE": 1.0, "AGGRESSIVE": 2.0, "CONSERVATIVE": 3.0}
+
+
+@lru_cache
+def pcr_table(model: str) -> np.ndarray:
+    """int64[21]: gap opening quality by repeat length under --pcr-indel-model; empty for NONE."""
+    if model == "NONE":
+        return np.empty(0, np.int64)
+    rate = _RATES[model]
+    return np.array([max(10, int(40.0 - math.exp(n / (rate * math.pi)) + 1.0 + 0.5)) for n in range(21)], np.int64)
+
+
+@lru_cache
+def _tables(double: bool):
+    """(error, match, initial, like) of the PairHMM."""
+    if double:
+        return (pairhmm_scalar.ERROR_F64, pairhmm_scalar.match_to_match_f64(True), np.float64(pairhmm_scalar.INITIAL_F64),
+                np.zeros(LANES_F64, np.int64))  # fmt: skip
+    return (pairhmm_scalar.ERROR_F32, pairhmm_scalar.match_to_match_f32(), pairhmm_scalar.INITIAL_F32, np.zeros(LANES_F32, np.int32))
+
+
+def take_region_reads(reads: RegionReads, rows: np.ndarray, region_offset: np.ndarray, threads: int = 1) -> RegionReads:
+    """Rows of RegionReads, with the region offsets they have afterwards."""
+    base, base_offset = gather(reads.base, reads.base_offset, rows, threads)
+    qual, _ = gather(reads.qual, reads.base_offset, rows, threads)
+    cigar, cigar_offset = gather(reads.cigar, reads.cigar_offset, rows, threads)
+    return RegionReads(region_offset, reads.source[rows], reads.start[rows], base, qual, base_offset, cigar, cigar_offset,
+                       reads.filtered[rows])  # fmt: skip
+
+
+def _in_matrix_order(reads: CallerReads, trimmed: RegionReads, threads) -> tuple[RegionReads, np.ndarray]:
+    """Rows by region, sample, reads before set-aside ones; and the region of each row."""
+    region = np.repeat(np.arange(len(trimmed.region_offset) - 1), np.diff(trimmed.region_offset))
+    order = np.lexsort((trimmed.filtered, reads.sample[trimmed.source], region))
+    if (order[1:] > order[:-1]).all():
+        return trimmed, region
+    return take_region_reads(trimmed, order, trimmed.region_offset, threads), region
+
+
+def pair_hmm(base, base_qual, gap_qual, base_offset, hap_base, hap_base_offset, pair_read, pair_hap, double, threads) -> np.ndarray:
+    """float64[pairs]: log10 likelihoods. pair_read, pair_hap: int32, rows of the ragged columns."""
+    n = len(pair_read)
+    error, match, initial, like = _tables(double)
+    out, result = np.empty(n, error.dtype), np.empty(n)
+    if n == 0:
+        return result
+    rows, columns = np.diff(base_offset)[pair_read], np.diff(hap_base_offset)[pair_hap]
+    order = np.lexsort((columns, rows))
+    groups = -(-n // len(like))
+    run_chunks(
+        pairhmm_cpu.pair_totals, groups, threads, order, pair_read, pair_hap, base, base_qual, gap_qual, gap_qual, base_offset, hap_base,
+        hap_base_offset, error, match, initial, like, None, out,
+    )  # fmt: skip
+    if double:
+        with np.errstate(divide="ignore"):
+            return np.log10(out) - math.log10(pairhmm_scalar.INITIAL_F64)
+    run_chunks(pairhmm_cpu.log10_of_totals_f32, n, threads, out, result)
+    return result
+
+
+def likelihoods(reads: CallerReads, assembly: AssemblyBatch, options: CallerOptions, threads: int = 1) -> LikelihoodBatch:
+    """Likelihoods of the trimmed reads of every region with variation, and the reads realigned to their best haplotypes."""
+    trimmed, region = _in_matrix_order(reads, assembly.trimmed, threads)
+    n, row = len(trimmed), trimmed.region_offset
+    base_qual, gap_qual = np.empty_like(trimmed.qual), np.empty_like(trimmed.qual)
+    run_chunks(
+        realign_cpu.hmm_qualities, n, threads, trimmed.base, trimmed.qual, trimmed.base_offset, reads.mapq[trimmed.source],
+        not options.disable_cap_base_qualities_to_map_quality, options.base_quality_score_threshold, pcr_table(options.pcr_indel_model),
+        base_qual, gap_qual,
+    )  # fmt: skip
+    haps = np.diff(assembly.haplotype_offset)
+    matrix_offset = offsets(np.diff(row) * haps)
+    # Pairs in matrix order: region by region, read by read, haplotype by haplotype.
+    per_read = haps[region]
+    pair_read = np.repeat(np.arange(n, dtype=np.int32), per_read)
+    first = offsets(per_read)
+    pair_hap = (np.arange(int(first[-1])) - first[pair_read] + assembly.haplotype_offset[region][pair_read]).astype(np.int32)
+    matrix = np.zeros(len(pair_read))
+    wanted = np.flatnonzero(trimmed.filtered[pair_read] == 0)
+    matrix[wanted] = pair_hmm(trimmed.base, base_qual, gap_qual, trimmed.base_offset, assembly.hap_base, assembly.hap_base_offset,
+                              pair_read[wanted], pair_hap[wanted], options.native_pair_hmm_use_double_precision, threads)  # fmt: skip
+    keep, best = np.empty(n, np.uint8), np.empty(n, np.int32)
+    mismapping = options.phred_scaled_global_read_mismapping_rate
+    run_chunks(
+        realign_cpu.cap_and_filter, n, threads, region, trimmed.base_offset, trimmed.filtered, row, matrix, matrix_offset,
+        assembly.haplotype_offset, assembly.hap_is_reference, assembly.hap_cigar_offset, mismapping * -0.1 if mismapping >= 0 else -np.inf,
+        options.expected_mismatch_rate_for_read_disqualification, keep, best,
+    )  # fmt: skip
+    rows = np.flatnonzero(keep)
+    kept_pairs = np.flatnonzero(keep[pair_read])
+    sw = options.read_to_haplotype_smith_waterman
+    start = np.empty(len(rows), np.int32)
+    parts = run_chunks(
+        realign_cpu.realign, len(rows), threads, rows, region, assembly.trimmed_start, trimmed.start, trimmed.base, trimmed.base_offset,
+        trimmed.cigar, trimmed.cigar_offset, best, assembly.haplotype_offset, assembly.hap_base, assembly.hap_base_offset,
+        assembly.hap_cigar, assembly.hap_cigar_offset, assembly.hap_is_reference,
+        np.array([sw.match, sw.mismatch, sw.gap_open, sw.gap_extend], np.int64), start,
+    )  # fmt: skip
+    per_region = np.bincount(region[rows], minlength=len(row) - 1)
+    new_row = offsets(per_region)
+    out = take_region_reads(trimmed, rows, new_row, threads)
+    out.start = start
+    out.cigar = np.concatenate([np.empty(0, np.uint32), *(p[0] for p in parts)])
+    out.cigar_offset = offsets(np.concatenate([np.empty(0, np.int64), *(p[1] for p in parts)]))
+    return LikelihoodBatch(out, matrix[kept_pairs], offsets(per_region * haps), best[rows])
