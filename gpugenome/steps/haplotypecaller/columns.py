@@ -88,6 +88,45 @@ class RegionReads:
 
 
 @dataclass
+class Haplotypes:
+    """Haplotypes grouped by region, all of a region over the same reference span.
+
+    offset: int64[r+1], rows of each region, in list order (the order of GATK's list: ties and ALT order depend on it).
+    span_start: int32[r], where the haplotypes of a region begin on the contig. base (ASCII) by base_offset int64[h+1]; cigar against the
+    reference by cigar_offset int64[h+1]; is_reference: uint8[h]; kmer: int32[h], k of the graph (0 for the reference added by itself);
+    score: float64[h], log10 of the path, NaN for a reference that is no path.
+    """
+
+    offset: np.ndarray
+    span_start: np.ndarray
+    base: np.ndarray
+    base_offset: np.ndarray
+    cigar: np.ndarray
+    cigar_offset: np.ndarray
+    is_reference: np.ndarray
+    kmer: np.ndarray
+    score: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.is_reference)
+
+
+@dataclass
+class HaplotypeEvents:
+    """Events (variants) of every haplotype against the reference, by start.
+
+    offset: int64[h+1], rows of each haplotype. start: int32[e], 0-based position of the first REF base. ref_length: int32[e], bases of REF
+    (which are the contig's own). alt: uint8 ASCII by alt_offset int64[e+1].
+    """
+
+    offset: np.ndarray
+    start: np.ndarray
+    ref_length: np.ndarray
+    alt: np.ndarray
+    alt_offset: np.ndarray
+
+
+@dataclass
 class AssemblyBatch:
     """What assembly found in each region of a RegionBatch (rows equal).
 
@@ -95,9 +134,8 @@ class AssemblyBatch:
     variant_start, variant_end: int32[r], the trimmed active span; trimmed_start, trimmed_end: the padded variant span.
     finalised: RegionReads before trimming: of active regions, and with reference confidence of the others too (the reference model
     works on them); rows of regions that are not finalised are empty. trimmed: RegionReads for likelihoods (status 2).
-    haplotype_offset: int64[r+1]. Per haplotype h, in likelihood order (length, then bases): base (ASCII) by hap_base_offset,
-    cigar by hap_cigar_offset, hap_is_reference uint8, hap_kmer int32, hap_score float64. All begin at trimmed_start of their region.
-    untrimmed reference haplotype of a region = the reference over its padded span.
+    haplotypes: the trimmed ones (status 2; none elsewhere), in likelihood order (length, then bases), beginning at trimmed_start.
+    events: of these haplotypes. The untrimmed reference haplotype of a region is the reference over its padded span.
     """
 
     status: np.ndarray
@@ -107,14 +145,8 @@ class AssemblyBatch:
     trimmed_end: np.ndarray
     finalised: RegionReads
     trimmed: RegionReads
-    haplotype_offset: np.ndarray
-    hap_base: np.ndarray
-    hap_base_offset: np.ndarray
-    hap_cigar: np.ndarray
-    hap_cigar_offset: np.ndarray
-    hap_is_reference: np.ndarray
-    hap_kmer: np.ndarray
-    hap_score: np.ndarray
+    haplotypes: Haplotypes
+    events: HaplotypeEvents
 
 
 @dataclass

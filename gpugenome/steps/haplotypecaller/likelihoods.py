@@ -82,22 +82,23 @@ def likelihoods(reads: CallerReads, assembly: AssemblyBatch, options: CallerOpti
         not options.disable_cap_base_qualities_to_map_quality, options.base_quality_score_threshold, pcr_table(options.pcr_indel_model),
         base_qual, gap_qual,
     )  # fmt: skip
-    haps = np.diff(assembly.haplotype_offset)
+    table = assembly.haplotypes
+    haps = np.diff(table.offset)
     matrix_offset = offsets(np.diff(row) * haps)
     # Pairs in matrix order: region by region, read by read, haplotype by haplotype.
     per_read = haps[region]
     pair_read = np.repeat(np.arange(n, dtype=np.int32), per_read)
     first = offsets(per_read)
-    pair_hap = (np.arange(int(first[-1])) - first[pair_read] + assembly.haplotype_offset[region][pair_read]).astype(np.int32)
+    pair_hap = (np.arange(int(first[-1])) - first[pair_read] + table.offset[region][pair_read]).astype(np.int32)
     matrix = np.zeros(len(pair_read))
     wanted = np.flatnonzero(trimmed.filtered[pair_read] == 0)
-    matrix[wanted] = pair_hmm(trimmed.base, base_qual, gap_qual, trimmed.base_offset, assembly.hap_base, assembly.hap_base_offset,
+    matrix[wanted] = pair_hmm(trimmed.base, base_qual, gap_qual, trimmed.base_offset, table.base, table.base_offset,
                               pair_read[wanted], pair_hap[wanted], options.native_pair_hmm_use_double_precision, threads)  # fmt: skip
     keep, best = np.empty(n, np.uint8), np.empty(n, np.int32)
     mismapping = options.phred_scaled_global_read_mismapping_rate
     run_chunks(
         realign_cpu.cap_and_filter, n, threads, region, trimmed.base_offset, trimmed.filtered, row, matrix, matrix_offset,
-        assembly.haplotype_offset, assembly.hap_is_reference, assembly.hap_cigar_offset, mismapping * -0.1 if mismapping >= 0 else -np.inf,
+        table.offset, table.is_reference, table.cigar_offset, mismapping * -0.1 if mismapping >= 0 else -np.inf,
         options.expected_mismatch_rate_for_read_disqualification, keep, best,
     )  # fmt: skip
     rows = np.flatnonzero(keep)
@@ -106,8 +107,8 @@ def likelihoods(reads: CallerReads, assembly: AssemblyBatch, options: CallerOpti
     start = np.empty(len(rows), np.int32)
     parts = run_chunks(
         realign_cpu.realign, len(rows), threads, rows, region, assembly.trimmed_start, trimmed.start, trimmed.base, trimmed.base_offset,
-        trimmed.cigar, trimmed.cigar_offset, best, assembly.haplotype_offset, assembly.hap_base, assembly.hap_base_offset,
-        assembly.hap_cigar, assembly.hap_cigar_offset, assembly.hap_is_reference,
+        trimmed.cigar, trimmed.cigar_offset, best, table.offset, table.base, table.base_offset,
+        table.cigar, table.cigar_offset, table.is_reference,
         np.array([sw.match, sw.mismatch, sw.gap_open, sw.gap_extend], np.int64), start,
     )  # fmt: skip
     per_region = np.bincount(region[rows], minlength=len(row) - 1)
