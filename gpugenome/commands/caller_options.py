@@ -1,0 +1,99 @@
+"""HaplotypeCaller's arguments under GATK's names, for `haplotypecaller` and `germline`."""
+
+import functools
+
+import click
+
+from gpugenome.errors import UserError
+from gpugenome.gatk.defaults import UNSUPPORTED_HAPLOTYPECALLER
+from gpugenome.steps.haplotypecaller.options import (
+    OUTPUT_MODES,
+    PCR_INDEL_MODELS,
+    REFERENCE_CONFIDENCE_MODES,
+    CallerOptions,
+)
+
+_QUALITY = click.IntRange(0, 127)
+_COUNT = click.IntRange(1)
+
+# (field of CallerOptions, GATK's short name, type, repeatable, help)
+_ARGUMENTS = [
+    ("emit_ref_confidence", "ERC", click.Choice(REFERENCE_CONFIDENCE_MODES), False, "Reference records too: GVCF or BP_RESOLUTION."),
+    ("standard_min_confidence_threshold_for_calling", "stand-call-conf", float, False, "Least QUAL of a call."),
+    ("sample_ploidy", "ploidy", click.IntRange(1, 60), False, "Chromosome copies of each sample."),
+    ("sample_name", "ALIAS", str, False, "Call this sample only."),
+    ("output_mode", None, click.Choice(OUTPUT_MODES), False, "Which sites are written."),
+    ("annotation", "A", str, True, "Annotation to add."),
+    ("annotation_group", "G", str, True, "Group of annotations to add."),
+    ("annotations_to_exclude", "AX", str, True, "Annotation to leave out."),
+    ("max_alternate_alleles", None, _COUNT, False, "Most ALT alleles to genotype."),
+    ("max_genotype_count", None, _COUNT, False, "Most genotypes to consider."),
+    ("pcr_indel_model", None, click.Choice(PCR_INDEL_MODELS), False, "Indel errors of PCR; NONE for PCR-free libraries."),
+    ("min_base_quality_score", "mbq", _QUALITY, False, "Least base quality for calling."),
+    ("minimum_mapping_quality", None, click.IntRange(0, 255), False, "Least mapping quality of a read."),
+    ("maximum_mapping_quality", None, click.IntRange(0, 255), False, "Greatest mapping quality of a read."),
+    ("max_reads_per_alignment_start", None, click.IntRange(0), False, "Reads kept of one start; 0 for all."),
+    ("min_pruning", None, click.IntRange(0), False, "Least support of a path in the assembly graph."),
+    ("num_pruning_samples", None, _COUNT, False, "Samples that must pass the pruning."),
+    ("kmer_size", None, click.IntRange(1), True, "k of the assembly graphs."),
+    ("dont_use_soft_clipped_bases", None, bool, False, "Leave soft-clipped bases out."),
+    ("max_mnp_distance", "mnp-dist", click.IntRange(0), False, "Substitutions this near become one MNP."),
+    ("gvcf_gq_bands", "GQB", click.IntRange(1, 100), True, "Upper bounds of the GQ bands of reference blocks."),
+    ("floor_blocks", None, bool, False, "Write the lower bound of a block's GQ band."),
+    ("native_pair_hmm_use_double_precision", None, bool, False, "Double precision in the PairHMM."),
+    ("base_quality_score_threshold", None, _QUALITY, False, "Base qualities below become 6 in the PairHMM."),
+    ("read_filters", None, str, True, "Read filter to add."),
+    ("disabled_read_filters", None, str, True, "Default read filter to leave out."),
+    ("disable_tool_default_read_filters", None, bool, False, "Leave all default read filters out."),
+    ("heterozygosity", None, float, False, "Prior of a SNP."),
+    ("indel_heterozygosity", None, float, False, "Prior of an indel."),
+    ("heterozygosity_stdev", None, float, False, "Deviation of the prior."),
+    ("active_probability_threshold", None, float, False, "Least activity of an active position."),
+    ("assembly_region_padding", None, click.IntRange(0), False, "bp around a region."),
+    ("min_assembly_region_size", None, _COUNT, False, "Least size of a region."),
+    ("max_assembly_region_size", None, _COUNT, False, "Greatest size of a region."),
+    ("force_active", None, bool, False, "Assemble every region."),
+    ("do_not_run_physical_phasing", None, bool, False, "No PGT, PID and PS."),
+    ("max_num_haplotypes_in_population", None, _COUNT, False, "Most haplotypes of a graph."),
+    ("allow_non_unique_kmers_in_ref", None, bool, False, "Also graphs whose reference k-mers repeat."),
+    ("dont_increase_kmer_sizes_for_cycles", None, bool, False, "No larger k where graphs have cycles."),
+    ("recover_all_dangling_branches", None, bool, False, "Also dangling branches that fork."),
+    ("sites_only_vcf_output", None, bool, False, "No genotypes in the output."),
+]  # fmt: skip
+_NAMES = {"read_filters": ("read-filter", "RF"), "disabled_read_filters": ("disable-read-filter", "DF")}
+
+
+class GatkCommand(click.Command):
+    """A command that names GATK arguments which it does not have, instead of ignoring them or guessing."""
+
+    def parse_args(self, ctx, args):
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as e:
+            name = e.option_name.lstrip("-")
+            if name in UNSUPPORTED_HAPLOTYPECALLER or name in UNSUPPORTED_HAPLOTYPECALLER.values():
+                raise UserError(f"{e.option_name}: this argument of GATK HaplotypeCaller is not supported yet") from None
+            raise
+
+
+def caller_options(function):
+    """The arguments of HaplotypeCaller; the command gets them as one `CallerOptions` named `caller`."""
+    defaults = CallerOptions()
+
+    @functools.wraps(function)
+    def wrapped(**given):
+        values = {name: given.pop(name) for name, *_ in _ARGUMENTS}
+        repeatable = {name for name, _, _, many, _ in _ARGUMENTS if many}
+        chosen = {k: tuple(v) if k in repeatable else v for k, v in values.items() if v not in (None, ())}
+        if "gvcf_gq_bands" in chosen and list(chosen["gvcf_gq_bands"]) != sorted(set(chosen["gvcf_gq_bands"])):
+            raise UserError("--gvcf-gq-bands: expected growing numbers, each once")
+        return function(caller=CallerOptions(**chosen), **given)
+
+    for name, short, kind, many, text in reversed(_ARGUMENTS):
+        long, short = _NAMES.get(name, (name.replace("_", "-"), short))
+        names = ["--" + long, *(["-" + short] if short else []), name]
+        default = getattr(defaults, name)
+        shown = f"{text}  [default: {default}]" if default not in (None, (), False) and not (many and len(default) > 4) else text
+        flag = {"is_flag": False, "flag_value": True} if kind is bool else {}
+        wrapped = click.option(*names, type=kind, multiple=many, default=None, help=shown, **flag)(wrapped)
+    return wrapped
