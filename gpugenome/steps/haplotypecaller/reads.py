@@ -122,31 +122,39 @@ class ReadSelector:
             batch.tlen[rows], self._sample[group], group, base, qual, base_offset, cigar, cigar_offset, name, name_offset,
         )  # fmt: skip
 
-    def downsample(self, reads: CallerReads, last: bool) -> CallerReads:
-        """The reads whose groups are complete, at most max_reads_per_alignment_start of each, in GATK's order."""
+    def downsample(self, reads: CallerReads, last: bool, interleaves):
+        """Iterator over the reads whose groups are complete, at most max_reads_per_alignment_start of each, in GATK's order.
+
+        interleaves(start): whether calls may come before the draws of a group that begins there; then the reads before it are handed out,
+        and None, after which the iterator must only be asked for more when those calls have made their draws.
+        """
         if self._pending is not None:
             reads, self._pending = join([self._pending, reads]), None
         target, n = self._options.max_reads_per_alignment_start, len(reads)
-        if n == 0 or target <= 0:
-            return reads
-        edges = np.flatnonzero(np.diff(reads.start)) + 1
-        first = np.concatenate([[0], edges, [n]])
+        if n == 0:
+            return
+        first = np.concatenate([[0], np.flatnonzero(np.diff(reads.start)) + 1, [n]])
         if not last:
             self._pending = take(reads, np.arange(first[-2], n))
             first = first[:-1]
         size = np.diff(first)
-        deep = np.flatnonzero(size > target)
-        if not len(deep):
-            return reads if last else take(reads, np.arange(first[-1]), self._threads)
-        keep = np.ones(int(first[-1]), bool)
+        deep = np.flatnonzero(size > target) if target > 0 else np.empty(0, np.int64)
         row = np.arange(int(first[-1]))
+        keep = np.ones(len(row), bool)
+        done = 0
         for g in deep:  # a pass over groups above the target: their draws follow one another
             a, b = int(first[g]), int(first[g + 1])
+            if interleaves(int(reads.start[a])):
+                if done < a:
+                    yield take(reads, row[done:a][keep[done:a]], self._threads)
+                    done = a
+                yield None
             slots = np.empty(target, np.int64)
             self._rng.state = int(kernel.reservoir(a, b, target, np.int64(self._rng.state), slots))
             row[a : a + target] = slots
             keep[a + target : b] = False
-        return take(reads, row[keep], self._threads)
+        if done < len(row):
+            yield take(reads, row[done:][keep[done:]], self._threads)
 
     def finish(self, contig: int) -> None:
         """Forget the contig."""

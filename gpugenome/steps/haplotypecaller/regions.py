@@ -78,7 +78,8 @@ class RegionMaker:
     def contig(self, ref_id: int, batches, intervals: list[tuple[int, int]]):
         """Iterator of (CallerReads, RegionBatch) over the contig's intervals; a region's reads are rows of the CallerReads beside it.
 
-        batches: iterator of ReadBatch with the contig's records. intervals: sorted, apart, not touching.
+        batches: iterator of ReadBatch with the contig's records. intervals: sorted, apart, not touching. None among the items: more may
+        only be asked for when the calls of all regions so far have made their random draws (downsampling draws come next).
         """
         length = int(self._header.contig_lengths[ref_id])
         window = _Window(self, ref_id, length, intervals)
@@ -87,8 +88,9 @@ class RegionMaker:
         for batch in batches:
             mine = self._selector.select(batch, ref_id, spans)
             if len(mine):
-                yield from window.extend(self._selector.downsample(mine, False))
-        yield from window.finish(self._selector.downsample(take_none(ref_id), True))
+                yield from window.take(self._selector.downsample(mine, False, window.may_call_before))
+        yield from window.take(self._selector.downsample(take_none(ref_id), True, window.may_call_before))
+        yield from window.finish()
         self._selector.finish(ref_id)
 
 
@@ -110,20 +112,34 @@ class _Window:
         self._machine[regions_cpu.LAST] = -1
         self._v, self._origin = np.zeros(0), 0
         self._bases = None
-        self._waiting = np.empty((0, 3), np.int64)
+        self._waiting = np.empty((0, 4), np.int64)
         self._forced = maker._forced(ref_id) if maker._forced else None
+        # With reference confidence there is no QD, so nothing draws but the downsampler.
+        self._interleaves = not maker._options.with_reference_confidence
+        self._spans, self._ready = np.array(intervals, np.int64).reshape(-1, 2), -1
 
-    def extend(self, reads):
-        if not len(reads):
-            return
-        self._reads = join([self._reads, reads])
-        # Reads that begin at or after the last start may still come.
-        yield from self._advance(int(reads.start[-1]), False)
+    def take(self, pieces):
+        """Hand out regions while reads (and None, see `ReadSelector.downsample`) come."""
+        for reads in pieces:
+            if reads is None:
+                yield None
+            elif len(reads):
+                self._reads = join([self._reads, reads])
+                # Reads that begin at or after the last start may still come.
+                yield from self._advance(int(reads.start[-1]), False)
 
-    def finish(self, reads):
-        if len(reads):
-            self._reads = join([self._reads, reads])
+    def finish(self):
         yield from self._advance(self._length, True)
+
+    def may_call_before(self, start):
+        """Whether a region may be called before reads that begin at `start` are taken."""
+        if len(self._waiting):
+            first = int(self._waiting[0, 0])
+        elif self._machine[regions_cpu.LAST] >= 0:
+            first = int(self._machine[regions_cpu.START])
+        else:
+            first = self._todo[0][0] if self._todo else start
+        return self._interleaves and start > first + self._m._options.assembly_region_padding
 
     def _advance(self, safe, last):
         """Evaluate positions below `safe`, hand out the regions whose padded span ends there."""
@@ -140,6 +156,8 @@ class _Window:
         regions = np.concatenate(found)
         pad = o.assembly_region_padding
         ready = len(regions) if last else int(np.searchsorted(regions[:, 1] + pad, safe, "right"))
+        if self._interleaves and not last:
+            ready = min(ready, self._callable(regions))
         out, self._waiting = regions[:ready], regions[ready:]
         if len(out):
             yield self._reads, self._batch(out)
@@ -168,17 +186,32 @@ class _Window:
             v[: len(old)] = old
         self._v, self._origin = v, begin
         most = b - begin + 2
-        start, stop, active = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
+        start, stop, active, cut = (np.empty(most, np.int64) for _ in range(4))
         machine[regions_cpu.COUNT] = 0
-        shape = (o.active_probability_threshold, o.min_assembly_region_size, o.max_assembly_region_size, start, stop, active)
+        shape = (o.active_probability_threshold, o.min_assembly_region_size, o.max_assembly_region_size, start, stop, active, cut)
         regions_cpu.add_sites(a, probability, soft_clip, self._length, maker._weights, o.max_prob_propagation_distance, v, begin, machine,
                               *shape)  # fmt: skip
         if ends:
-            regions_cpu.flush(v, begin, machine, *shape)
+            regions_cpu.flush(v, begin, machine, self._todo[1][0] if len(self._todo) > 1 else self._length, *shape)
         n = int(machine[regions_cpu.COUNT])
         if o.force_active:
             active[:n] = 1
-        return np.stack([start[:n], stop[:n], active[:n]], 1)
+        return np.stack([start[:n], stop[:n], active[:n], cut[:n]], 1)
+
+    def _callable(self, regions):
+        """How many of the regions GATK calls before it draws for reads that are not here yet."""
+        reads, ready = self._reads, np.zeros(max(1, len(regions)), np.int64)
+        if not len(reads) or not len(regions):
+            return 0
+        high = np.minimum(regions[:, 1] + self._m._options.assembly_region_padding, self._length)
+        n = int(regions_cpu.callable_regions(
+            high, np.ascontiguousarray(regions[:, 3]), self._ready, np.ascontiguousarray(self._spans[:, 0]),
+            np.ascontiguousarray(self._spans[:, 1]), reads.start, np.maximum.accumulate(reads.end), reads.flag, reads.mate_ref_id,
+            reads.mate_start, reads.tlen, reads.end, ready,
+        ))  # fmt: skip
+        if n:
+            self._ready = int(ready[n - 1])
+        return n
 
     def _activity(self, a, b):
         maker, o, reads = self._m, self._m._options, self._reads
