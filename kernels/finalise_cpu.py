@@ -9,8 +9,20 @@ FragmentUtils (behaviour; specification chapter "assembly", section 2).
 
 import numpy as np
 
-from gpugenome.kernels.cigar_cpu import CLIP_MASK, OP_H, OP_M, OP_S, READ_MASK, REF_MASK, builder_add, builder_make, builder_reset
-from gpugenome.kernels.cigar_cpu import clip_cigar, ref_length, start_shift
+from gpugenome.kernels.cigar_cpu import (
+    CLIP_MASK,
+    OP_H,
+    OP_M,
+    OP_S,
+    READ_MASK,
+    REF_MASK,
+    builder_add,
+    builder_make,
+    builder_reset,
+    clip_cigar,
+    ref_length,
+    start_shift,
+)
 from gpugenome.kernels.launch import jit
 
 PAIRED, MATE_UNMAPPED, REVERSE, MATE_REVERSE = 1, 8, 16, 32

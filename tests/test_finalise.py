@@ -93,8 +93,9 @@ def overlap(first, second, **options):
 
 
 def test_overlapping_mates():
-    mates = ({"start": 1000, "cigar": "20M", "base": "A" * 15 + "C" * 5, "flag": FORWARD, "mate": 1010, "tlen": 30, "qual": 30},
-             {"start": 1010, "cigar": "20M", "base": "A" * 20, "flag": BACKWARD, "mate": 1000, "tlen": -30, "qual": [15] * 3 + [40] * 17})  # fmt: skip
+    left = {"start": 1000, "cigar": "20M", "base": "A" * 15 + "C" * 5, "flag": FORWARD, "mate": 1010, "tlen": 30}
+    right = {"start": 1010, "cigar": "20M", "base": "A" * 20, "flag": BACKWARD, "mate": 1000, "tlen": -30, "qual": [15] * 3 + [40] * 17}
+    mates = left, right
     first, second = overlap(*mates)
     assert first == [30] * 10 + [20] * 5 + [0] * 5
     assert second == [15] * 3 + [20] * 2 + [0] * 5 + [40] * 10
