@@ -33,8 +33,8 @@ def ragged(rows, dtype):
 def caller_reads(*rows, ref_id=0):
     """CallerReads of dicts: start (0-based), cigar; optional base (text), qual (list or one value), name, flag, mapq, mate (0-based start),
     mate_ref, tlen, sample."""
-    rows = [{"name": f"r{i}", "flag": 0, "mapq": 60, "mate": -1, "mate_ref": ref_id if "mate" in r else -1, "tlen": 0, "sample": 0, "qual": 30,
-             **r} for i, r in enumerate(rows)]  # fmt: skip
+    usual = {"flag": 0, "mapq": 60, "mate": -1, "tlen": 0, "sample": 0, "qual": 30}
+    rows = [{**usual, "name": f"r{i}", "mate_ref": ref_id if "mate" in r else -1, **r} for i, r in enumerate(rows)]
     cigars = [words(r["cigar"]) for r in rows]
     sizes = [sum(int(n) for n, op in re.findall(r"(\d+)([MIS=X])", r["cigar"])) for r in rows]
     base, base_offset = ragged([np.frombuffer(r.get("base", "A" * n).encode(), np.uint8) for r, n in zip(rows, sizes)], np.uint8)
