@@ -23,7 +23,7 @@ class Reference:
     """A FASTA file in memory.
 
     path: `.fa`, `.fasta`, plain, gzip or bgzip. `.fai` and `.dict` are not needed: names and lengths come from the sequences.
-    names: list[str]. lengths: int64[contigs].
+    names: list[str]. comments: list[str | None], what follows a name in its line. lengths: int64[contigs].
 
     Raises
     ------
@@ -47,6 +47,7 @@ class Reference:
         if data[:1] != b">":
             raise InputError(self.path, "is not a FASTA file, expected '>' as its first character", "line 1")
         self.names: list[str] = []
+        self.comments: list[str | None] = []
         self._bases: list[np.ndarray] = []
         self._clean: dict[int, np.ndarray] = {}
         for part in data[1:].split(b"\n>"):
@@ -57,6 +58,8 @@ class Reference:
             if name in self.names:
                 raise InputError(self.path, f"the sequence name {name} comes twice")
             self.names.append(name)
+            rest = title.split(None, 1)[1:]
+            self.comments.append(rest[0].rstrip(b"\r").decode("utf-8", "replace") if rest else None)
             self._bases.append(np.frombuffer(sequence.translate(None, b" \t\r\n"), np.uint8))
         self.lengths = np.array([len(b) for b in self._bases], np.int64)
 

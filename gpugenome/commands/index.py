@@ -1,0 +1,30 @@
+"""`gpugenome index`: the index that `align` searches."""
+
+import click
+
+from gpugenome.commands.options import check_input, check_output, threads
+
+
+@click.command(name="index", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("reference", type=click.Path())
+@click.option("--prefix", "-p", type=click.Path(), help="Prefix of the index files.  [default: the reference's name]")
+@threads
+def command(reference, prefix, threads):
+    """Index a reference FASTA for `gpugenome align`.
+
+    Writes the five files of `bwa index` 0.7.17 (.amb .ann .pac .bwt .sa), byte for byte the same, and .search, the full suffix
+    array that `align` maps into memory.
+    """
+    check_input(reference)
+    prefix = prefix or reference
+    check_output(f"{prefix}.search", reference)
+    from gpugenome.backend import usable_threads
+    from gpugenome.io.bwa_index import pack, write_index
+    from gpugenome.io.fasta import Reference
+    from gpugenome.steps.index import burrows_wheeler, double, search_index, suffix_array
+
+    n = threads or usable_threads()
+    packed = pack(Reference(reference))
+    doubled = double(packed.codes)
+    sa = suffix_array(doubled)
+    write_index(prefix, packed, burrows_wheeler(doubled, sa, n), search_index(packed, sa, n))

@@ -1,0 +1,220 @@
+"""Files of an index: bwa's `.amb .ann .pac .bwt .sa`, and `.search` of our own, the full suffix array to be memory mapped.
+
+Source: specification chapter "bwa_mem", section 2. `.search`: int64[8] (magic, version, 2L, prefix length, bytes of a row number,
+CRC-32 of `.pac`, 0, 0), the prefix table, zeros up to a multiple of 4096 bytes, the suffix array, zeros up to a multiple of 8 bytes,
+the packed doubled text.
+"""
+
+import mmap
+import os
+import zlib
+
+import numpy as np
+
+from gpugenome.errors import InputError
+from gpugenome.io.outputs import AtomicOutput
+from gpugenome.steps import index as step
+from gpugenome.steps.index import Bwt, PackedReference, SearchIndex
+
+SUFFIXES = (".amb", ".ann", ".pac", ".bwt", ".sa")
+_MAGIC = int.from_bytes(b"GPGSRCH\1", "little")
+_VERSION = 1
+
+
+def pack(reference) -> PackedReference:
+    """An `io.fasta.Reference` packed as bwa packs it."""
+    sequences = [reference.bases(i) for i in range(len(reference.names))]
+    return step.pack_reference(reference.names, reference.comments, sequences)
+
+
+def _pac_bytes(codes) -> np.ndarray:
+    n = codes.size
+    padded = np.zeros((n + 3) // 4 * 4, np.uint8)
+    padded[:n] = codes
+    quads = padded.reshape(-1, 4)
+    packed = quads[:, 0] << 6 | quads[:, 1] << 4 | quads[:, 2] << 2 | quads[:, 3]
+    tail = [0, 0] if n % 4 == 0 else [n % 4]
+    return np.concatenate([packed, np.array(tail, np.uint8)])
+
+
+def _ann_text(packed) -> str:
+    lines = [f"{packed.codes.size} {len(packed.names)} {step.kernel.HOLE_SEED}"]
+    edges = np.searchsorted(packed.holes[:, 0], np.append(packed.offsets, packed.codes.size))
+    for i, (name, comment) in enumerate(zip(packed.names, packed.comments)):
+        lines += [f"0 {name} {comment or '(null)'}", f"{packed.offsets[i]} {packed.lengths[i]} {edges[i + 1] - edges[i]}"]
+    return "\n".join(lines) + "\n"
+
+
+def _amb_text(packed) -> str:
+    lines = [f"{packed.codes.size} {len(packed.names)} {len(packed.holes)}"]
+    lines += [f"{begin} {length} {chr(letter)}" for begin, length, letter in packed.holes.tolist()]
+    return "\n".join(lines) + "\n"
+
+
+def _search_header(index: SearchIndex, pac) -> np.ndarray:
+    return np.array([_MAGIC, _VERSION, 2 * index.length, index.prefix, index.sa.itemsize, zlib.crc32(pac), 0, 0], np.int64)
+
+
+def _rounded(size: int, unit: int) -> int:
+    return (size + unit - 1) // unit * unit
+
+
+def write_index(prefix, packed: PackedReference, bwt: Bwt, index: SearchIndex) -> None:
+    """Write all files; they get their names when everything is complete.
+
+    Raises
+    ------
+    InputError: the folder cannot be written or the disk is full.
+    """
+    pac = _pac_bytes(packed.codes)
+    head = np.array([bwt.primary, *bwt.totals], np.uint64)
+    parts = {
+        ".ann": [_ann_text(packed).encode()],
+        ".amb": [_amb_text(packed).encode()],
+        ".pac": [pac],
+        ".bwt": [head, bwt.body],
+        ".sa": [head, np.array([step.kernel.SAMPLING, 2 * index.length], np.uint64), bwt.sampled],
+    }
+    header = _search_header(index, pac)
+    used = header.nbytes + index.first.nbytes
+    parts[".search"] = [header, index.first, bytes(_rounded(used, 4096) - used), index.sa]
+    parts[".search"] += [bytes(_rounded(index.sa.nbytes, 8) - index.sa.nbytes), index.words]
+    with AtomicOutput(f"{prefix}.search") as main:
+        for suffix, pieces in parts.items():
+            output = main if suffix == ".search" else main.also(f"{prefix}{suffix}")
+            for piece in pieces:
+                output.handle.write(piece.data if isinstance(piece, np.ndarray) else piece)
+
+
+def _map(path, least=0) -> np.ndarray:
+    """A file as uint8, memory mapped (copy on write: kernels are compiled once, for writable arrays)."""
+    try:
+        with open(path, "rb") as f:
+            size = os.fstat(f.fileno()).st_size
+            if size < max(least, 1):
+                raise InputError(path, f"is truncated ({size} bytes), expected an index file of bwa 0.7")
+            return np.frombuffer(mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_COPY), np.uint8)
+    except OSError as e:
+        raise InputError(path, f"cannot be read: {e.strerror}") from None
+
+
+def _read_ann(path):
+    """(L, names, comments, offsets, lengths) of a `.ann` file."""
+    try:
+        with open(path) as f:
+            lines = f.read().split("\n")
+        total, count, _ = (int(x) for x in lines[0].split())
+        names, comments, spans = [], [], []
+        for i in range(count):  # contigs
+            _, name, *comment = lines[1 + 2 * i].split(" ", 2)
+            names.append(name)
+            comments.append(comment[0] if comment and comment[0] != "(null)" else None)
+            spans.append([int(x) for x in lines[2 + 2 * i].split()[:2]])
+        offsets, lengths = np.array(spans, np.int64).reshape(-1, 2).T.copy()
+    except OSError as e:
+        raise InputError(path, f"cannot be read: {e.strerror}") from None
+    except (ValueError, IndexError):
+        raise InputError(path, "is not an .ann file of bwa index") from None
+    if count == 0 or total != lengths.sum() or (offsets != np.cumsum(lengths) - lengths).any():
+        raise InputError(path, "contradicts itself: the lengths of its contigs do not add up")
+    return total, names, comments, offsets, lengths
+
+
+def _read_codes(path, total) -> tuple[np.ndarray, int]:
+    """(codes, CRC-32) of a `.pac` file."""
+    pac = _map(path)
+    if pac.size != (total + 3) // 4 + (2 if total % 4 == 0 else 1) or pac[-1] != total % 4:
+        raise InputError(path, f"does not belong to the .ann file beside it, which has {total} bases")
+    codes = np.empty(total, np.uint8)
+    step.kernel.unpack_pac(0, total, pac, codes)
+    return codes, zlib.crc32(pac)
+
+
+def _read_bwt(prefix, codes) -> Bwt:
+    body = _map(f"{prefix}.bwt", 72)
+    sampled = _map(f"{prefix}.sa", 56)
+    head, sa_head = body[:40].view(np.uint64), sampled[:56].view(np.uint64)
+    n = 2 * codes.size
+    count = np.bincount(codes, minlength=4)
+    totals = np.cumsum(count + count[::-1])
+    if (head[1:].astype(np.int64) != totals).any():
+        raise InputError(f"{prefix}.bwt", "does not belong to the .pac file beside it: their base counts differ")
+    if body.size != 40 + (n + 127) // 128 * 32 + (n + 15) // 16 * 4 + 32:
+        raise InputError(f"{prefix}.bwt", "is truncated or from another version than bwa 0.7")
+    if (sa_head[:5] != head).any() or sa_head[6] != n:
+        raise InputError(f"{prefix}.sa", "does not belong to the .bwt file beside it")
+    if sa_head[5] != step.kernel.SAMPLING or sampled.size != 56 + 8 * ((n + 32) // 32 - 1):
+        raise InputError(f"{prefix}.sa", "is truncated or not made by `bwa index` (every 32nd row expected)")
+    if sampled.size > 56 and int(sampled[56:].view(np.uint64).max()) > n:
+        raise InputError(f"{prefix}.sa", "is damaged: it has a position beyond the reference")
+    return Bwt(int(head[0]), head[1:].copy(), body[40:].view(np.uint32), sampled[56:].view(np.uint64))
+
+
+def _read_search(path, contigs, crc) -> SearchIndex:
+    total, names, comments, offsets, lengths = contigs
+    data = _map(path, 64)
+    magic, version, n, k, width, digest = (int(x) for x in data[:48].view(np.int64))
+    if magic != _MAGIC or version != _VERSION:
+        raise InputError(path, "is from another version of gpugenome: remove it, or run `gpugenome index` again")
+    if n != 2 * total or digest != crc:
+        raise InputError(path, "belongs to another reference than the .pac file beside it: run `gpugenome index` again")
+    kind = np.uint32 if width == 4 else np.int64
+    table_end = 64 + (4**k + 1) * width
+    at = _rounded(table_end, 4096)
+    end = at + (n + 1) * width
+    words_at = at + _rounded(end - at, 8)
+    if data.size != words_at + 8 * (n // 32 + 3):
+        raise InputError(path, "is truncated: run `gpugenome index` again")
+    return SearchIndex(
+        names, comments, offsets, lengths, total, data[words_at:].view(np.uint64), data[at:end].view(kind), k, data[64:table_end].view(kind)
+    )
+
+
+def read_index(prefix, threads: int = 1) -> SearchIndex:
+    """The index beside a reference: `.search` by memory map where it is, else the full suffix array made from bwa's files in memory.
+
+    Raises
+    ------
+    InputError: a file is missing, damaged, of another version, or belongs to another reference than its neighbours.
+    """
+    contigs = _read_ann(f"{prefix}.ann")
+    codes, crc = _read_codes(f"{prefix}.pac", contigs[0])
+    if os.path.exists(f"{prefix}.search"):
+        return _read_search(f"{prefix}.search", contigs, crc)
+    _, names, comments, offsets, lengths = contigs
+    packed = PackedReference(codes, np.empty((0, 3), np.int64), names, comments, offsets, lengths)
+    return step.search_index(packed, step.expand(_read_bwt(prefix, codes), threads), threads)
+
+
+def has_index(prefix) -> bool:
+    """Whether bwa's files, or ours, stand beside a reference."""
+    return all(os.path.exists(f"{prefix}{s}") for s in (".ann", ".pac")) and (
+        os.path.exists(f"{prefix}.search") or all(os.path.exists(f"{prefix}{s}") for s in (".bwt", ".sa"))
+    )
+
+
+def read_alt(prefix, names) -> np.ndarray:
+    """bool[contigs]: those that the `.alt` file beside an index lists; none where there is no such file."""
+    alt = np.zeros(len(names), bool)
+    try:
+        with open(f"{prefix}.alt") as f:
+            listed = {line.split("\t")[0].rstrip("\r\n") for line in f if not line.startswith("@")}
+    except FileNotFoundError:
+        return alt
+    except OSError as e:
+        raise InputError(f"{prefix}.alt", f"cannot be read: {e.strerror}") from None
+    return np.array([name in listed for name in names])
+
+
+def check_reference(index: SearchIndex, reference, prefix) -> None:
+    """Refuse an index whose contigs or bases are not those of the FASTA (`io.fasta.Reference`).
+
+    Raises
+    ------
+    InputError: the reference has changed since it was indexed.
+    """
+    if index.names != reference.names or (index.lengths != reference.lengths).any():
+        raise InputError(f"{prefix}.ann", f"has other contigs than {reference.path}: index the reference again")
+    codes = step.double(pack(reference).codes)
+    if (step.packed_words(codes) != index.words).any():
+        raise InputError(f"{prefix}.pac", f"has other bases than {reference.path}: index the reference again")

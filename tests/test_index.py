@@ -1,0 +1,151 @@
+"""`gpugenome index`: the files of bwa index, and the full suffix array, against a sort of all suffixes and against bwa itself."""
+
+import gzip
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from gpugenome.commands.index import command
+from gpugenome.errors import InputError
+from gpugenome.io import bwa_index
+from gpugenome.io.fasta import Reference
+from gpugenome.steps import index as step
+
+needs_bwa = pytest.mark.skipif(shutil.which("bwa") is None, reason="bwa is not installed")
+
+
+def sorted_suffixes(codes):
+    text = bytes(codes + 1)
+    return np.array(sorted(range(len(text) + 1), key=lambda i: text[i:]))
+
+
+def texts():
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        codes = rng.integers(0, 4, int(rng.integers(1, 300))).astype(np.uint8)
+        if seed % 3 == 0:
+            codes = np.tile(codes[: max(1, len(codes) // 20)], 20)
+        if seed % 5 == 0:
+            codes[:] = seed % 4
+        yield codes
+
+
+def write_fasta(path, rng):
+    """Contigs with repeats, holes of both cases, other letters, and a comment."""
+    with open(path, "w") as f:
+        for i, n in enumerate((3000, 1, 517, 64)):
+            letters = rng.choice(list("ACGTacgt"), n)
+            if n > 100:
+                letters[50:90] = "N"
+                letters[90:95] = "n"
+                letters[200:240] = letters[100:140]
+                letters[300] = "R"
+            f.write(f">chr{i}{' a comment here' if i == 1 else ''}\n")
+            text = "".join(letters)
+            f.write("\n".join(text[k : k + 60] for k in range(0, n, 60)) + "\n")
+
+
+def test_suffix_array_is_the_sorted_order_of_suffixes():
+    for codes in texts():
+        assert np.array_equal(step.suffix_array(codes), sorted_suffixes(codes))
+
+
+def test_sampled_suffix_array_expands_to_the_full_one():
+    for codes in texts():
+        doubled = step.double(codes)
+        sa = step.suffix_array(doubled)
+        assert np.array_equal(step.expand(step.burrows_wheeler(doubled, sa)), sa)
+
+
+def test_prefix_table_gives_the_rows_of_each_prefix():
+    codes = step.double(np.random.default_rng(3).integers(0, 4, 500).astype(np.uint8))
+    sa = step.suffix_array(codes)
+    padded = np.concatenate([codes, np.zeros(4, np.uint8)]).astype(np.int64)
+    number = sum(padded[sa + j] << (2 * (3 - j)) for j in range(4))
+    assert np.array_equal(step.prefix_table(codes, 4), np.searchsorted(number, np.arange(257)))
+
+
+@needs_bwa
+@pytest.mark.parametrize("name", ["demo", "made"])
+def test_files_are_those_of_bwa_index(name, demo, tmp_path):
+    reference = tmp_path / "reference.fa"
+    if name == "demo":
+        reference.write_bytes(gzip.decompress((demo / "reference.fa.gz").read_bytes()))
+    else:
+        write_fasta(reference, np.random.default_rng(1))
+    subprocess.run(["bwa", "index", str(reference)], check=True, stderr=subprocess.DEVNULL)
+    result = CliRunner().invoke(command, [str(reference), "-p", str(tmp_path / "ours")])
+    assert result.exit_code == 0, result.output
+    for suffix in bwa_index.SUFFIXES:
+        assert (tmp_path / f"ours{suffix}").read_bytes() == (tmp_path / f"reference.fa{suffix}").read_bytes(), suffix
+    mapped, expanded = bwa_index.read_index(tmp_path / "ours"), bwa_index.read_index(reference)
+    for field in ("offsets", "lengths", "words", "sa", "first"):
+        assert np.array_equal(getattr(mapped, field), getattr(expanded, field)), field
+    assert mapped.names == expanded.names == Reference(reference).names and mapped.prefix == expanded.prefix
+    bwa_index.check_reference(mapped, Reference(reference), reference)
+
+
+@pytest.fixture
+def indexed(tmp_path):
+    write_fasta(tmp_path / "reference.fa", np.random.default_rng(2))
+    assert CliRunner().invoke(command, [str(tmp_path / "reference.fa")]).exit_code == 0
+    return tmp_path / "reference.fa"
+
+
+def damage(path, how):
+    data = bytearray(path.read_bytes())
+    path.write_bytes(how(data))
+
+
+@pytest.mark.parametrize(
+    "suffix, how, words",
+    [
+        (".search", lambda d: d[:-8], "truncated"),
+        (".search", lambda d: d[:8] + b"\7" + d[9:], "another version"),
+        (".pac", lambda d: bytes([d[0] ^ 64]) + d[1:], "another reference"),
+        (".pac", lambda d: d[:-1], "does not belong"),
+        (".ann", lambda d: d.replace(b"3000", b"3001"), "do not add up"),
+        (".ann", lambda d: b"", "is not an .ann file"),
+    ],
+)
+def test_damaged_files_are_refused(indexed, suffix, how, words):
+    damage(indexed.with_name(indexed.name + suffix), how)
+    with pytest.raises(InputError, match=words):
+        bwa_index.read_index(indexed)
+
+
+@pytest.mark.parametrize(
+    "suffix, how, words",
+    [
+        (".sa", lambda d: d[:-8], "truncated"),
+        (".sa", lambda d: d[:40] + b"\x10" + d[41:], "every 32nd row"),
+        (".sa", lambda d: d[:-1] + b"\1", "beyond the reference"),
+        (".bwt", lambda d: d[:-4], "truncated"),
+        (".bwt", lambda d: d[:8] + bytes([d[8] ^ 1]) + d[9:], "base counts differ"),
+    ],
+)
+def test_damaged_files_of_bwa_are_refused(indexed, suffix, how, words):
+    indexed.with_name(indexed.name + ".search").unlink()
+    damage(indexed.with_name(indexed.name + suffix), how)
+    with pytest.raises(InputError, match=words):
+        bwa_index.read_index(indexed)
+
+
+def test_a_changed_reference_is_refused(indexed):
+    index = bwa_index.read_index(indexed)
+    text = indexed.read_text()
+    indexed.write_text(text.replace("A", "C", 1))
+    with pytest.raises(InputError, match="other bases"):
+        bwa_index.check_reference(index, Reference(indexed), indexed)
+    indexed.write_text(text.replace("chr2", "chrX", 1))
+    with pytest.raises(InputError, match="other contigs"):
+        bwa_index.check_reference(index, Reference(indexed), indexed)
+
+
+def test_alt_file_names_the_alternate_contigs(indexed):
+    assert not bwa_index.read_alt(indexed, ["chr0", "chr1"]).any()
+    indexed.with_name(indexed.name + ".alt").write_text("@SQ\tSN:chr0\nchr1\t0\tchr0\t1\n")
+    assert bwa_index.read_alt(indexed, ["chr0", "chr1"]).tolist() == [False, True]
