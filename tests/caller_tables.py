@@ -7,7 +7,7 @@ import numpy as np
 from gpugenome.gatk.java import JavaRandom
 from gpugenome.io.bam import open_reads
 from gpugenome.io.fasta import Reference
-from gpugenome.steps.haplotypecaller.columns import CallerReads, RegionBatch
+from gpugenome.steps.haplotypecaller.columns import CallerReads, Haplotypes, RegionBatch
 from gpugenome.steps.haplotypecaller.options import CallerOptions
 from gpugenome.steps.haplotypecaller.reads import offsets
 from gpugenome.steps.haplotypecaller.regions import ContigFeed, RegionMaker
@@ -80,3 +80,20 @@ def regions_of(bam, fasta, options=None, intervals=None, threads=1):
         spans = [(a, b) for c, a, b in wanted if c == contig]
         for reads, regions in maker.contig(contig, feed.of(contig), spans):
             yield header, reference.bases_upper_acgtn(contig), reads, regions
+
+
+def haplotypes(per_region, span_start):
+    """Haplotypes of regions: lists of (bases, CIGAR text, is_reference, k, score), and where each region's haplotypes begin."""
+    flat = [h for region in per_region for h in region]
+    base, base_offset = ragged([np.frombuffer(h[0].encode(), np.uint8) for h in flat], np.uint8)
+    cigar, cigar_offset = ragged([words(h[1]) for h in flat], np.uint32)
+    return Haplotypes(offsets([len(r) for r in per_region]), np.asarray(span_start, np.int32), base, base_offset, cigar, cigar_offset,
+                      np.array([h[2] for h in flat], np.uint8), np.array([h[3] for h in flat], np.int32),
+                      np.array([h[4] for h in flat], np.float64))  # fmt: skip
+
+
+def event_list(events, contig, h):
+    """Events of haplotype h: (start, REF, ALT)."""
+    rows = range(events.offset[h], events.offset[h + 1])
+    return [(int(events.start[i]), bytes(contig[events.start[i] : events.start[i] + events.ref_length[i]]).decode(),
+             bytes(events.alt[events.alt_offset[i] : events.alt_offset[i + 1]]).decode()) for i in rows]  # fmt: skip
