@@ -30,7 +30,7 @@ def test_indels():
     assert events("GTACCACCTGG", "6M2I3M", 9) == [(14, "A", "ACC")]
     assert events("GTATGG", "3M3D3M", 9) == [(11, "ACCA", "A")]
     assert events("TTTA", "2I2M", 10) == [] and events("TATT", "2M2I", 10) == []  # not resolved within the haplotype
-    assert events("AC", "2D2M", 11) == [(10, "TAC", "T")]  # a deletion at an end is an event
+    assert events("CA", "2D2M", 11) == [(10, "TAC", "T")]  # a deletion at an end is an event
     assert events("GTTG", "2D4M", 0) == []  # but not one before the contig's first base
     assert events("CATA", "2M2D2M", 6) == [] and events("CATTNG", "2M2I2M", 6) == [(7, "A", "ATT")]
     assert events("CATNNG", "2M2I2M", 6) == []
