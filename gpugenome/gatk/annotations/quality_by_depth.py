@@ -1,0 +1,38 @@
+"""QD and its jitter. Source: QualByDepth, AS_QualByDepth."""
+
+import numpy as np
+
+from gpugenome.gatk.annotations.annotation import ALLELE_SPECIFIC, STANDARD, Annotation, no_values
+from gpugenome.gatk.vcf_lines import field_line
+from gpugenome.variant_fields import FIXED, scalar_field
+
+MAX_QD, IDEAL_HIGH_QD, JITTER_SIGMA = 35.0, 30.0, 3.0
+
+
+def jittered(qd: np.ndarray, gaussians) -> np.ndarray:
+    """Values from MAX_QD on (infinite and NaN too) replaced, in order, by draws around IDEAL_HIGH_QD. gaussians(n): n standard normals."""
+    high = ~(qd < MAX_QD)
+    out = qd.copy()
+    out[high] = IDEAL_HIGH_QD + JITTER_SIGMA * gaussians(int(high.sum()))
+    return out
+
+
+def _values(e):
+    depth = e.variant_depth
+    present = (depth > 0) & ~np.isnan(e.calls.qual)
+    return [scalar_field("QD", FIXED, _spread(jittered(e.calls.qual[present] / depth[present], e.gaussians), present), present, 2)]
+
+
+def _spread(values, present):
+    out = np.zeros(len(present))
+    out[present] = values
+    return out
+
+
+QUAL_BY_DEPTH = Annotation(
+    "QualByDepth", "INFO", (STANDARD,), (field_line("INFO", "QD", "1", "Float", "Variant Confidence/Quality by Depth"),), _values
+)
+AS_QUAL_BY_DEPTH = Annotation(
+    "AS_QualByDepth", "INFO", (ALLELE_SPECIFIC,),
+    (field_line("INFO", "AS_QD", "A", "Float", "Allele-specific Variant Confidence/Quality by Depth"),), no_values,
+)  # fmt: skip

@@ -1,0 +1,291 @@
+"""Annotations of calls: evidence columns computed once for a batch of calls, and the rules of `gatk.annotations` over them."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from gpugenome.gatk.annotations import active_annotations
+from gpugenome.gatk.annotations.strand_bias import FISHER_MIN_READS
+from gpugenome.kernels import annotations_cpu as kernel
+from gpugenome.kernels import rank_sum_cpu
+from gpugenome.kernels.annotations_scalar import FISHER_TABLE_LIMIT
+from gpugenome.kernels.launch import run_chunks
+from gpugenome.steps.haplotypecaller.columns import CallBatch, CallerReads, LikelihoodBatch
+from gpugenome.steps.haplotypecaller.options import CallerOptions
+from gpugenome.steps.haplotypecaller.reads import offsets
+from gpugenome.variant_fields import Field
+
+REVERSE = 16
+
+
+@dataclass
+class Annotated:
+    """Annotations of a CallBatch: INFO fields (a row a call) and FORMAT fields (a row a call and sample).
+
+    ids: dbSNP's IDs of each call, ';' between several (a TEXT field), or None without dbSNP.
+    """
+
+    info: list[Field]
+    formats: list[Field]
+    ids: Field | None = None
+
+
+@lru_cache
+def _log_factorial():
+    return np.array([math.lgamma(k + 1.0) for k in range(FISHER_TABLE_LIMIT + 1)])
+
+
+def _row_sums(values, offset):
+    total = offsets(values)
+    return total[offset[1:]] - total[offset[:-1]]
+
+
+class Evidence:
+    """What annotations ask about a batch of calls. c calls, s samples, n evidence rows; columns are computed when first used.
+
+    with_allele_depths: whether AD is among the annotations (QD asks).
+    """
+
+    def __init__(self, reads: CallerReads, likelihoods: LikelihoodBatch, calls: CallBatch, bases, options: CallerOptions, rng,
+                 with_allele_depths: bool, threads: int):  # fmt: skip
+        self.reads, self.likelihoods, self.calls, self.bases, self.options = reads, likelihoods, calls, bases, options
+        self.with_allele_depths, self._rng, self._threads = with_allele_depths, rng, threads
+        self.samples = calls.gt.shape[1]
+        self.n_alleles = np.diff(calls.allele_offset)
+        self.sample_alleles = np.repeat(self.n_alleles, self.samples)
+        self.depth = np.diff(calls.evidence_offset)
+        self._source = likelihoods.reads.source[calls.evidence_read]
+        self._call = np.repeat(np.arange(len(calls)), self.depth)
+        self._mapq = reads.mapq[self._source]
+
+    def _run(self, function, *args):
+        run_chunks(function, len(self.calls), self._threads, *args)
+
+    @staticmethod
+    def rows_where(key, kind, values, size, present) -> Field:
+        """A ragged field whose rows (of `size` values each) are kept where `present`."""
+        return Field(key, kind, values[np.repeat(present, size)], offsets(np.where(present, size, 0)))
+
+    @cached_property
+    def _best(self):
+        c, n = self.calls, len(self.calls.evidence_read)
+        full, subset, best = np.empty(n, np.int16), np.empty(n, np.int16), np.empty(n)
+        self._run(kernel.best_alleles, c.evidence_matrix, c.evidence_matrix_offset, c.evidence_offset, c.column_offset, c.column_allele, full,
+                  subset, best)  # fmt: skip
+        return full, subset, best
+
+    @cached_property
+    def allele(self) -> np.ndarray:
+        """int16[n]: the call's allele that each read supports by the full matrix, -1 for none."""
+        return self._best[0]
+
+    @cached_property
+    def _usable_allele(self):
+        """`allele`, without reads of MAPQ 0 or 255."""
+        return np.where((self._mapq == 0) | (self._mapq == 255), -1, self.allele).astype(np.int16)
+
+    def _counts(self, allele):
+        """int32, samples x alleles x strands of each call in C order."""
+        c = self.calls
+        out = np.zeros(int(c.allele_offset[-1]) * self.samples * 2, np.int32)
+        reverse = (self.reads.flag[self._source] & REVERSE != 0).astype(np.uint8)
+        self._run(kernel.count_alleles, c.evidence_offset, allele, self.reads.sample[self._source], reverse, c.allele_offset, self.samples, out)
+        return out
+
+    @cached_property
+    def _full_counts(self):
+        return self._counts(self.allele)
+
+    # Depths and genotypes
+
+    @cached_property
+    def allele_depth(self) -> np.ndarray:
+        """int64 by call, sample and allele: AD."""
+        return self._counts(self._best[1]).reshape(-1, 2).sum(1, dtype=np.int64)
+
+    @cached_property
+    def sample_depth(self) -> np.ndarray:
+        """int64[c * s]: informative reads over the call's alleles."""
+        return _row_sums(self.allele_depth, offsets(self.sample_alleles))
+
+    @cached_property
+    def called(self) -> np.ndarray:
+        """bool[c * s]: genotypes with a called allele."""
+        return (self.calls.gt >= 0).any(2).reshape(-1)
+
+    @cached_property
+    def allele_number(self) -> np.ndarray:
+        """int64[c]: called alleles."""
+        return (self.calls.gt >= 0).sum((1, 2))
+
+    @cached_property
+    def alt_count(self) -> np.ndarray:
+        """int64 by ALT: how often it is called."""
+        gt, first = self.calls.gt, self.calls.allele_offset[:-1, None, None]
+        count = np.bincount((gt + first)[gt >= 0], minlength=int(self.calls.allele_offset[-1]))
+        return np.delete(count, self.calls.allele_offset[:-1])
+
+    @cached_property
+    def variant_depth(self) -> np.ndarray:
+        """int64[c]: the depth that QD divides by, 0 where there is none."""
+        gt = self.calls.gt
+        whole = ((gt >= 0) | (gt == -2)).all(2) & (gt[:, :, 0] >= 0)
+        variant = whole & ((gt > 0).any(2)).reshape(whole.shape)
+        n = self.samples
+        evidence = np.bincount(self._call * n + self.reads.sample[self._source], minlength=variant.size).reshape(-1, n)
+        if not self.with_allele_depths:
+            return np.where(variant, evidence, 0).sum(1)
+        total = self.sample_depth.reshape(-1, n)
+        ref = self.allele_depth[offsets(self.sample_alleles)[:-1]].reshape(-1, n)
+        depth = np.where(variant, np.where(total > 0, total, evidence), 0).sum(1)
+        restricted = np.where(variant & (total - ref > 1), total, 0).sum(1)
+        return np.where(restricted > 0, restricted, depth)
+
+    def gaussians(self, n: int) -> np.ndarray:
+        """The next n standard normal values of the run's generator."""
+        out = np.empty(n)
+        state, saved = self._rng.get_state()
+        state, saved = kernel.gaussians(np.int64(state), np.nan if saved is None else saved, out)
+        self._rng.set_state((int(state), None if math.isnan(saved) else saved))
+        return out
+
+    def genotype_counts(self, rounded: bool) -> np.ndarray:
+        """float64[c, 5], see `kernels.annotations_cpu.genotype_counts`."""
+        c, out = self.calls, np.empty((len(self.calls), 5))
+        self._run(kernel.genotype_counts, c.allele_offset, c.gt, c.gq, c.pl, c.pl_offset, rounded, out)
+        return out
+
+    def excess_het(self, counts: np.ndarray) -> np.ndarray:
+        """float64[c]: phred p of the exact test for excess heterozygotes."""
+        out = np.empty(len(self.calls))
+        self._run(kernel.excess_het, counts, out)
+        return out
+
+    # Strands
+
+    @cached_property
+    def strand_table(self) -> np.ndarray:
+        """int64[c * s, 4]: ref+, ref-, alt+, alt- of informative reads."""
+        rows = offsets(self.sample_alleles)
+        forward, reverse = (self._full_counts.reshape(-1, 2)[:, k].astype(np.int64) for k in (0, 1))
+        ref_forward, ref_reverse = forward[rows[:-1]], reverse[rows[:-1]]
+        return np.stack([ref_forward, ref_reverse, _row_sums(forward, rows) - ref_forward, _row_sums(reverse, rows) - ref_reverse], 1)
+
+    @cached_property
+    def strand_bias(self) -> tuple[np.ndarray, np.ndarray]:
+        """FS and SOR, float64[c] each."""
+        tables = self.strand_table.reshape(-1, self.samples, 4)
+        enough = tables.sum(2, keepdims=True) > FISHER_MIN_READS
+        fisher, odds = np.empty(len(self.calls)), np.empty(len(self.calls))
+        self._run(kernel.strand_bias, np.where(enough, tables, 0).sum(1), tables.sum(1), _log_factorial(), fisher, odds)
+        return fisher, odds
+
+    def allele_strands(self, enough: np.ndarray) -> np.ndarray:
+        """int64, alleles x (forward, reverse) of each call, over the samples that are `enough` (bool[c, s])."""
+        keep = np.repeat(enough.reshape(-1), self.sample_alleles)
+        counts = np.where(keep[:, None], self._full_counts.reshape(-1, 2), 0)
+        row = np.arange(len(counts)) - np.repeat(offsets(self.sample_alleles)[:-1], self.sample_alleles)
+        row += np.repeat(np.repeat(self.calls.allele_offset[:-1], self.samples), self.sample_alleles)
+        out = np.zeros((int(self.calls.allele_offset[-1]), 2), np.int64)
+        np.add.at(out, row, counts)
+        return out.reshape(-1)
+
+    # Mapping quality
+
+    @cached_property
+    def mapping_quality_squares(self) -> tuple[np.ndarray, np.ndarray]:
+        """Sum of squares and number of the mapping qualities other than 255, int64[c] each."""
+        known = self._mapq != 255
+        squares = np.where(known, self._mapq.astype(np.int64) ** 2, 0)
+        return _row_sums(squares, self.calls.evidence_offset), _row_sums(known, self.calls.evidence_offset)
+
+    @cached_property
+    def mapping_quality_zeros(self) -> np.ndarray:
+        """int64[c]: reads of mapping quality 0."""
+        return _row_sums(self._mapq == 0, self.calls.evidence_offset)
+
+    @cached_property
+    def allele_mapping_quality_squares(self) -> np.ndarray:
+        """float64 by allele: sum of squared mapping qualities of its reads."""
+        used = np.flatnonzero((self.allele >= 0) & (self._mapq != 255))
+        row = self.calls.allele_offset[self._call[used]] + self.allele[used]
+        return np.bincount(row, self._mapq[used].astype(np.float64) ** 2, minlength=int(self.calls.allele_offset[-1]))
+
+    @cached_property
+    def mapping_quality(self) -> np.ndarray:
+        """float64[n]."""
+        return self._mapq.astype(np.float64)
+
+    # Values of reads at the site
+
+    @cached_property
+    def _read_values(self):
+        c, r, n = self.calls, self.likelihoods.reads, len(self.calls.evidence_read)
+        quality, position = np.empty(n), np.empty(n)
+        spans, clipped, is_n = np.empty(n, np.uint8), np.empty(n, np.int32), np.empty(n, np.uint8)
+        self._run(kernel.read_values, c.start, c.start + c.untrimmed_ref_length, c.evidence_offset, c.evidence_read, r.start, r.cigar,
+                  r.cigar_offset, r.base, r.qual, r.base_offset, quality, position, spans, clipped, is_n)  # fmt: skip
+        return quality, position, spans, clipped, is_n
+
+    @cached_property
+    def base_quality(self) -> np.ndarray:
+        """float64[n]: quality of the base at the site, NaN for none."""
+        return self._read_values[0]
+
+    @cached_property
+    def position(self) -> np.ndarray:
+        """float64[n]: distance of the site from the nearer end of the read, NaN for none."""
+        return self._read_values[1]
+
+    @cached_property
+    def clipped(self) -> np.ndarray:
+        """float64[n]: hard-clipped bases."""
+        return self._read_values[3].astype(np.float64)
+
+    @cached_property
+    def best_likelihood(self) -> np.ndarray:
+        """float64[n]: log10 likelihood of the best allele."""
+        return self._best[2]
+
+    def rank_sums(self, value: np.ndarray) -> np.ndarray:
+        """float64[c]: z of ALT reads against REF reads, NaN for none."""
+        out = np.empty(len(self.calls))
+        self._run(rank_sum_cpu.rank_sums, self.calls.evidence_offset, self._usable_allele, value, out)
+        return out
+
+    def allele_rank_sums(self, value: np.ndarray) -> np.ndarray:
+        """float64 by allele, see `kernels.rank_sum_cpu.allele_rank_sums`."""
+        out = np.empty(int(self.calls.allele_offset[-1]))
+        self._run(rank_sum_cpu.allele_rank_sums, self.calls.evidence_offset, self.calls.allele_offset, self._usable_allele, value, out)
+        return out
+
+
+def annotations_of(options: CallerOptions):
+    """The annotations of a run with these options.
+
+    Raises
+    ------
+    UserError: see `gatk.annotations.active_annotations`.
+    """
+    return active_annotations(options.annotation, options.annotation_group, options.annotations_to_exclude,
+                              options.disable_tool_default_annotations, options.enable_all_annotations,
+                              options.with_reference_confidence)  # fmt: skip
+
+
+def annotate(reads: CallerReads, likelihoods: LikelihoodBatch, calls: CallBatch, contig_bases, options: CallerOptions, rng,
+             dbsnp=None, threads: int = 1) -> Annotated:  # fmt: skip
+    """Annotate a batch of calls, in output order.
+
+    contig_bases: uint8, bases of the contig. rng: `gatk.java.JavaRandom` of the run: one Gaussian is drawn for each QD of 35 and more.
+    """
+    active = annotations_of(options)
+    evidence = Evidence(reads, likelihoods, calls, contig_bases, options, rng, any(a.name == "DepthPerAlleleBySample" for a in active),
+                        threads)  # fmt: skip
+    fields = {"INFO": {}, "FORMAT": {}}
+    for a in active:
+        rule = a.raw_values if options.with_reference_confidence and a.raw_values else a.values
+        for field in rule(evidence):
+            fields[a.place][field.key] = field
+    return Annotated(list(fields["INFO"].values()), list(fields["FORMAT"].values()))
