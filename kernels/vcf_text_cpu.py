@@ -257,6 +257,24 @@ def _copy(out, at, source):
 
 
 @jit
+def render_phase_ids(begin, end, group_call, group_start, allele_offset, allele_base, allele_base_offset, start, out, length):
+    """PID of each call at out[start[i]:]: 1-based position, REF and first ALT of its group's first call, joined by '_'.
+
+    group_call: int32[n], row of that call, group_start: int32[n], its 0-based position, -1 where unphased.
+    """
+    for i in range(begin, end):
+        length[i] = -1
+        if group_start[i] < 0:
+            continue
+        at = put_int(out, start[i], group_start[i] + 1)
+        ref = allele_offset[group_call[i]]
+        for row in (ref, ref + 1):
+            out[at] = 95
+            at = _copy(out, at + 1, allele_base[allele_base_offset[row] : allele_base_offset[row + 1]])
+        length[i] = at - start[i]
+
+
+@jit
 def _put_alleles(out, at, allele_base, allele_base_offset, a, b):
     """REF, a tab, and the ALT alleles (rows a..b of the allele texts), '.' where there are none."""
     for j in range(a, b):
