@@ -57,7 +57,10 @@ def best_alleles(begin, end, matrix, matrix_offset, evidence_offset, column_offs
 
 @jit
 def _offset_at(cigar, soft_start, pos):
-    """(read offset, operator) at a position, soft clips counting as aligned; inside a gap that of the next base. (-1, -1): beyond the read."""
+    """(read offset, operator) at a position, soft clips counting as aligned; inside a gap the offset of the next base.
+
+    (-1, -1) beyond the read.
+    """
     offset = np.int64(0)
     at = np.int64(soft_start)
     for w in cigar:
@@ -103,9 +106,9 @@ def read_values(begin, end, pos, ref_end, evidence_offset, evidence_read, read_s
                 base_quality, position, spans, clipped, is_n):  # fmt: skip
     """What each evidence row shows at its call's site.
 
-    pos, ref_end: int32[c], first and one past the last REF base (before trimming). Outputs per row: base_quality float64, NaN where no base is
-    aligned at `pos`; position float64, distance from the nearer end of the unclipped read, NaN where it has none; spans uint8, the alignment
-    covers `pos`; clipped int32, hard-clipped bases; is_n uint8, the base at `pos` is N.
+    pos, ref_end: int32[c], first and one past the last REF base (before trimming). Outputs per row: base_quality float64, NaN where no
+    base is aligned at `pos`; position float64, distance from the nearer end of the unclipped read, NaN where it has none; spans uint8,
+    the alignment covers `pos`; clipped int32, hard-clipped bases; is_n uint8, the base at `pos` is N.
     """
     for i in range(begin, end):
         site = np.int64(pos[i])
@@ -133,7 +136,10 @@ def read_values(begin, end, pos, ref_end, evidence_offset, evidence_read, read_s
 
 @jit
 def count_alleles(begin, end, evidence_offset, allele, sample, reverse, allele_offset, samples, out):
-    """Informative reads by sample, allele and strand: out int32, samples x alleles x 2 in C order from allele_offset[i] * samples * 2 on."""
+    """Informative reads by sample, allele and strand.
+
+    out: int32, samples x alleles x 2 of call i in C order from allele_offset[i] * samples * 2 on.
+    """
     for i in range(begin, end):
         n_alleles = allele_offset[i + 1] - allele_offset[i]
         first = allele_offset[i] * samples * 2
@@ -154,7 +160,7 @@ def strand_bias(begin, end, fisher_table, odds_table, log_factorial, fisher, odd
 
 @jit
 def genotype_counts(begin, end, allele_offset, gt, gq, pl, pl_offset, rounded, out):
-    """out float64[c, 5]: counts of 0/0, 0/x and x/x from PLs, samples that are called and diploid with PLs or GQ, samples diploid with PLs too.
+    """out float64[c, 5]: counts of 0/0, 0/x and x/x from PLs, called diploid samples with PLs or GQ, these and uncalled ones with PLs.
 
     gt: int16[c, s, ploidy] as in CallBatch. gq: int32[c, s]. pl: int32 by pl_offset int64[c * s + 1].
     """

@@ -1,6 +1,7 @@
 """Mann-Whitney rank sums of reads that support ALT against reads that support REF, call by call.
 
-Source: MannWhitneyU, RankSumTest of GATK (behaviour; chapter "annotations", section 6). Ranks and their sums are single precision, as there.
+Source: MannWhitneyU, RankSumTest of GATK (behaviour; chapter "annotations", section 6). Ranks and their sums are single precision, as
+there.
 CPU only: sorting a few dozen numbers per call.
 """
 

@@ -3,8 +3,9 @@
 A text column is rows of `arena` (uint8): row i is arena[start[i] : start[i] + length[i]], length -1 where the value is absent.
 CPU only: the text goes to a file.
 
-Java's `%.Nf` rounds the shortest decimal digits of a double half up. Decimal digits and doubles are ordered alike, so the digits of x are at
-or above a tie (10 f + 5) / 10^(N+1) exactly where x is at or above the double nearest to it, which one division of exact integers gives.
+Java's `%.Nf` rounds the shortest decimal digits of a double half up. Decimal digits and doubles are ordered alike, so the digits of x
+are at or above a tie (10 f + 5) / 10^(N+1) exactly where x is at or above the double nearest to it, which one division of exact integers
+gives.
 Source: java.util.Formatter, htsjdk VCFEncoder.
 """
 
@@ -368,8 +369,8 @@ def format_lines(begin, end, contig, pos, allele_offset, allele_base, allele_bas
                  out, out_start, out_length):  # fmt: skip
     """Record lines begin..end with their newlines at out[out_start[i]:], their lengths in out_length.
 
-    contig: uint8 name. pos: int32[n], 0-based. Text columns in `arena`: ID, QUAL, FILTER (site_*[3, n]), INFO (info_*[k, n], a length of 0 is
-    a flag), FORMAT (format_*[f, n * samples], GT first). samples: 0 leaves FORMAT out.
+    contig: uint8 name. pos: int32[n], 0-based. Text columns in `arena`: ID, QUAL, FILTER (site_*[3, n]), INFO (info_*[k, n], a length of
+    0 is a flag), FORMAT (format_*[f, n * samples], GT first). samples: 0 leaves FORMAT out.
     """
     for i in range(begin, end):
         at = _copy(out, out_start[i], contig)

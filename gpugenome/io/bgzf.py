@@ -145,32 +145,36 @@ class BgzfWriter:
     """Deflates what it is given into BGZF blocks of equal size on a handle.
 
     handle: binary file. level: 0 (stored) to 12 (libdeflate). digest: object with `update`, fed with the file's bytes.
+    block_bytes: uncompressed bytes of a block.
     """
 
-    def __init__(self, handle, path, level=2, threads=2, digest=None):
+    def __init__(self, handle, path, level=2, threads=2, digest=None, block_bytes=BLOCK_BYTES):
         self.handle, self.path, self.level, self.threads, self.digest = handle, path, level, threads, digest
+        self._block_bytes = block_bytes
         self._pending: list[np.ndarray] = []
         self._size = 0
+        self._block_sizes: list[np.ndarray] = []
 
     def write(self, data: np.ndarray) -> None:
         """Append bytes (uint8 array). Whole blocks are deflated and written as they fill up."""
         self._pending.append(data)
         self._size += data.size
-        if self._size >= 128 * BLOCK_BYTES:
+        if self._size >= 128 * self._block_bytes:
             self._flush(False)
 
     def _flush(self, everything):
         data = self._pending[0] if len(self._pending) == 1 else np.concatenate(self._pending or [np.empty(0, np.uint8)])
-        whole = data.size if everything else data.size // BLOCK_BYTES * BLOCK_BYTES
+        whole = data.size if everything else data.size // self._block_bytes * self._block_bytes
         self._pending, self._size = [data[whole:].copy()], data.size - whole
-        for a in range(0, whole, 512 * BLOCK_BYTES):
-            self._deflate(data[a : min(whole, a + 512 * BLOCK_BYTES)])
+        for a in range(0, whole, 512 * self._block_bytes):
+            self._deflate(data[a : min(whole, a + 512 * self._block_bytes)])
 
     def _deflate(self, data):
-        n = (data.size + BLOCK_BYTES - 1) // BLOCK_BYTES
+        n = (data.size + self._block_bytes - 1) // self._block_bytes
         out, size = np.empty(n * kernel.SLOT, np.uint8), np.zeros(n, np.int64)
-        run_chunks(kernel.deflate_blocks, n, self.threads, np.ascontiguousarray(data), BLOCK_BYTES, self.level, out, size)
+        run_chunks(kernel.deflate_blocks, n, self.threads, np.ascontiguousarray(data), self._block_bytes, self.level, out, size)
         self._put(out[: kernel.pack_slots(out, size, n)])
+        self._block_sizes.append(size)
 
     def _put(self, data):
         try:
@@ -181,6 +185,10 @@ class BgzfWriter:
             raise os_problem(self.path, e) from e
         if self.digest is not None:
             self.digest.update(data.data)
+
+    def block_starts(self) -> np.ndarray:
+        """int64: file offset of every block written so far, and of what follows them (the end marker, after `finish`)."""
+        return np.cumsum(np.concatenate([np.zeros(1, np.int64), *self._block_sizes]))
 
     def finish(self) -> None:
         """Write what is left and the empty block that ends a BGZF file."""

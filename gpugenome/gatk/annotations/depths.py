@@ -36,6 +36,6 @@ COVERAGE = Annotation(
 DEPTH_PER_ALLELE_BY_SAMPLE = Annotation("DepthPerAlleleBySample", "FORMAT", (STANDARD,), (vcf_lines.AD,), _allele_depths)
 DEPTH_PER_SAMPLE_HC = Annotation("DepthPerSampleHC", "FORMAT", (STANDARD_HC,), (vcf_lines.DP,), _sample_depth)
 ALLELE_FRACTION = Annotation(
-    "AlleleFraction", "FORMAT", (), (vcf_lines.field_line("FORMAT", "AF", "A", "Float", "Allele fractions of alternate alleles in the tumor"),),
-    _allele_fraction,
+    "AlleleFraction", "FORMAT", (),
+    (vcf_lines.field_line("FORMAT", "AF", "A", "Float", "Allele fractions of alternate alleles in the tumor"),), _allele_fraction,
 )  # fmt: skip

@@ -7,7 +7,9 @@ from gpugenome.gatk.vcf_lines import field_line
 from gpugenome.variant_fields import FIXED, scalar_field
 
 MIN_SAMPLES = 10
-_INBREEDING = "Inbreeding coefficient as estimated from the genotype likelihoods per-sample when compared against the Hardy-Weinberg expectation"
+_INBREEDING = (
+    "Inbreeding coefficient as estimated from the genotype likelihoods per-sample when compared against the Hardy-Weinberg expectation"
+)
 
 
 def _excess_het(e):

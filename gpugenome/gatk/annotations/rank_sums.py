@@ -25,7 +25,8 @@ def _allele_test(name, key, description, values_of):
 BASE_QUALITY = _test("BaseQualityRankSumTest", "BaseQRankSum", "Z-score from Wilcoxon rank sum test of Alt Vs. Ref base qualities",
                      lambda e: e.base_quality)  # fmt: skip
 MAPPING_QUALITY = _test("MappingQualityRankSumTest", "MQRankSum",
-                        "Z-score From Wilcoxon rank sum test of Alt vs. Ref read mapping qualities", lambda e: e.mapping_quality)  # fmt: skip
+                        "Z-score From Wilcoxon rank sum test of Alt vs. Ref read mapping qualities",
+                        lambda e: e.mapping_quality)  # fmt: skip
 READ_POSITION = _test("ReadPosRankSumTest", "ReadPosRankSum", "Z-score from Wilcoxon rank sum test of Alt vs. Ref read position bias",
                       lambda e: e.position)  # fmt: skip
 CLIPPING = _test("ClippingRankSumTest", "ClippingRankSum",

@@ -72,8 +72,8 @@ class Evidence:
     def _best(self):
         c, n = self.calls, len(self.calls.evidence_read)
         full, subset, best = np.empty(n, np.int16), np.empty(n, np.int16), np.empty(n)
-        self._run(kernel.best_alleles, c.evidence_matrix, c.evidence_matrix_offset, c.evidence_offset, c.column_offset, c.column_allele, full,
-                  subset, best)  # fmt: skip
+        self._run(kernel.best_alleles, c.evidence_matrix, c.evidence_matrix_offset, c.evidence_offset, c.column_offset, c.column_allele,
+                  full, subset, best)  # fmt: skip
         return full, subset, best
 
     @cached_property
@@ -91,7 +91,8 @@ class Evidence:
         c = self.calls
         out = np.zeros(int(c.allele_offset[-1]) * self.samples * 2, np.int32)
         reverse = (self.reads.flag[self._source] & REVERSE != 0).astype(np.uint8)
-        self._run(kernel.count_alleles, c.evidence_offset, allele, self.reads.sample[self._source], reverse, c.allele_offset, self.samples, out)
+        sample = self.reads.sample[self._source]
+        self._run(kernel.count_alleles, c.evidence_offset, allele, sample, reverse, c.allele_offset, self.samples, out)
         return out
 
     @cached_property
