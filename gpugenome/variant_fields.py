@@ -142,7 +142,8 @@ def format_lines(contig: str, pos, allele_offset, allele_base, allele_base_offse
     text, length = np.empty(int(start[-1]), np.uint8), np.empty(n, np.int64)
     run_chunks(
         kernel.format_lines, n, threads, name, pos, allele_offset, allele_base, allele_base_offset, arena, site_start, site_length,
-        info_start, info_length, info_key, info_key_offset, samples, format_start, format_length, format_key, format_key_offset, text, start, length,
+        info_start, info_length, info_key, info_key_offset, samples, format_start, format_length, format_key, format_key_offset,
+        text, start, length,
     )  # fmt: skip
     offset = np.zeros(n + 1, np.int64)
     np.cumsum(length, out=offset[1:])
