@@ -1,0 +1,75 @@
+"""Genotypes in VCF order and the tables that genotype likelihoods need.
+
+Source: GenotypeIndexCalculator, GenotypeAlleleCounts, GenotypeLikelihoodCalculator, MathUtils of GATK 4.6.2.0.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations_with_replacement
+
+import numpy as np
+
+MOST_ALLELES = 50
+"""Sites with more alleles, REF included, are not genotyped (htsjdk MAX_DIPLOID_ALT_ALLELES_THAT_CAN_BE_GENOTYPED)."""
+
+
+def genotype_count(ploidy: int, alleles):
+    """Number of genotypes; alleles: int or int array."""
+    n = np.ones_like(np.asarray(alleles, np.int64))
+    for k in range(1, ploidy + 1):
+        n = n * (alleles + k - 1) // k
+    return n
+
+
+def practical_allele_count(ploidy: int, most_genotypes: int) -> int:
+    """The largest number of alleles, REF included, with at most `most_genotypes` genotypes."""
+    if ploidy == 1:
+        return most_genotypes
+    n = 1
+    while genotype_count(ploidy, n + 1) <= most_genotypes:
+        n += 1
+    return n
+
+
+@dataclass(frozen=True)
+class GenotypeTable:
+    """All genotypes of one ploidy P over up to A alleles; those over fewer alleles are the first rows.
+
+    allele: int16[G, P], allele indices ascending. distinct, count: int16[G, P], distinct alleles ascending and their copies, the first
+    n_distinct[G] (int16) columns. combinations: float64[G], log10 of the number of orderings. choose: int64[A, P + 1]: the index of a
+    genotype is the sum over k of choose[allele[k], k + 1]. log10_of: float64[P + 1], log10 of 0..P (0 for 0).
+    """
+
+    allele: np.ndarray
+    distinct: np.ndarray
+    count: np.ndarray
+    n_distinct: np.ndarray
+    combinations: np.ndarray
+    choose: np.ndarray
+    log10_of: np.ndarray
+
+
+@lru_cache(32)
+def genotype_table(ploidy: int, alleles: int) -> GenotypeTable:
+    """The genotypes of a ploidy over `alleles` alleles."""
+    rows = sorted(combinations_with_replacement(range(alleles), ploidy), key=lambda g: g[::-1])
+    allele = np.array(rows, np.int16).reshape(len(rows), ploidy)
+    copies = (allele[:, :, None] == np.arange(alleles)).sum(1)
+    distinct, count = np.zeros_like(allele), np.zeros_like(allele)
+    n_distinct = (copies > 0).sum(1).astype(np.int16)
+    at, which = np.nonzero(copies)
+    column = np.arange(len(at)) - np.concatenate([[0], np.cumsum(n_distinct)])[at]
+    distinct[at, column] = which
+    count[at, column] = copies[at, which]
+    log_factorial = np.array([math.log(math.factorial(k)) for k in range(ploidy + 1)])
+    combinations = (log_factorial[ploidy] - log_factorial[copies].sum(1)) * (1.0 / math.log(10.0))
+    choose = np.array([[math.comb(a + k - 1, k) if k else 0 for k in range(ploidy + 1)] for a in range(alleles)], np.int64)
+    log10_of = np.array([0.0, *(math.log10(k) for k in range(1, ploidy + 1))])
+    return GenotypeTable(allele, distinct, count, n_distinct, combinations, choose, log10_of)
+
+
+@lru_cache(1)
+def log10_sum_table() -> np.ndarray:
+    """float64[80001]: log10(1 + 10^(-k/10000)), what the approximate sum of two logarithms adds to the larger one."""
+    return np.array([math.log10(1.0 + math.pow(10.0, -k * 0.0001)) for k in range(80001)])
