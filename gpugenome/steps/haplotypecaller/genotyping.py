@@ -89,8 +89,8 @@ def _find_sites(assembly: AssemblyBatch, contig_bases, options: CallerOptions, t
     run_chunks(
         sites_kernel.site_alleles, n, threads, region, start, haps.offset, haps.score, events.offset, events.start,
         events.ref_length, events.alt, events.alt_offset, contig_bases, not options.disable_spanning_event_genotyping,
-        int(options.with_reference_confidence), practical_allele_count(options.sample_ploidy, options.max_genotype_count), room_offset, room,
-        hap_allele, hap_allele_offset, n_alleles, merged_count, ref_length,
+        int(options.with_reference_confidence), practical_allele_count(options.sample_ploidy, options.max_genotype_count), room_offset,
+        room, hap_allele, hap_allele_offset, n_alleles, merged_count, ref_length,
     )  # fmt: skip
     allele_offset = offsets(n_alleles)
     allele = room[np.arange(int(allele_offset[-1])) + np.repeat(room_offset[:-1] - allele_offset[:-1], n_alleles)]
@@ -259,8 +259,9 @@ def genotype(
     hap_called = np.zeros(len(haps), np.uint8)
     # on one thread: calls of one region write to the same haplotypes
     calls_kernel.mark_haplotypes(
-        0, c, called.site, called.allele_offset, called.kept, sites.region, haps.offset, sites.hap_allele, sites.hap_allele_offset, hap_called
-    )
+        0, c, called.site, called.allele_offset, called.kept, sites.region, haps.offset, sites.hap_allele, sites.hap_allele_offset,
+        hap_called,
+    )  # fmt: skip
     region, start, code = sites.region[called.site], sites.start[called.site], sites.allele[called.row]
     phased, group, flipped = np.zeros((c, samples), np.uint8), np.full(c, -1, np.int32), np.zeros(c, np.uint8)
     if options.with_reference_confidence and ploidy == 2 and not options.do_not_run_physical_phasing:
