@@ -99,7 +99,8 @@ def region(haps, likelihood, reads=None, span=(20, 100), cigars=None, filtered=N
     rows = RegionReads(np.array([0, m]), np.arange(m, dtype=np.int32), np.array([s for s, _ in reads], np.int32), u8, u8,
                        np.zeros(m + 1, np.int64), cigar, cigar_offset, np.array(filtered or [0] * m, np.uint8))  # fmt: skip
     low, high = np.array([span[0]], np.int32), np.array([span[1]], np.int32)
-    assembly = AssemblyBatch(np.array([2], np.uint8), low, high, np.array([10], np.int32), np.array([120], np.int32), rows, rows, table, events)
+    trimmed = np.array([10], np.int32), np.array([120], np.int32)
+    assembly = AssemblyBatch(np.array([2], np.uint8), low, high, *trimmed, rows, rows, table, events)
     regions = RegionBatch(0, low, high, low, high, np.ones(1, bool), np.zeros(2, np.int64), np.empty(0, np.int32))
     matrix = np.array(likelihood, float).ravel()
     return regions, assembly, LikelihoodBatch(rows, matrix, np.array([0, len(matrix)]), np.zeros(m, np.int32))
