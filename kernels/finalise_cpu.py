@@ -277,10 +277,21 @@ def finalise_rows(begin, end, source, row_low, row_high, reads, low_quality, nev
 
 
 @jit
-def clip_rows(begin, end, row, row_low, row_high, row_start, base_offset, cigars, cigar_offset, room, start, low, high, count, words):
-    """Hard clip rows [begin, end) of region reads to a span each. row: int64, row of row_start, base_offset and cigar_offset.
+def unclipped_bases(state, cigar):
+    """Read bases without the soft-clipped ones."""
+    n = state[HIGH] - state[LOW]
+    for w in cigar[: state[COUNT]]:
+        if w & 15 == OP_S:
+            n -= np.int64(w >> 4)
+    return n
 
-    row_low, row_high: int32, span. The other arrays as in `finalise_rows`.
+
+@jit
+def clip_rows(begin, end, rows, row_low, row_high, least, begins, base_offset, cigars, cigar_offset, room, start, low, high, count, words):
+    """Hard clip rows [begin, end) of region reads to a span each.
+
+    rows: int64, into begins (int32, start), base_offset and cigar_offset. row_low, row_high: int32, span by row. least: reads with fewer
+    bases (without soft clips) are dropped. The others as in `finalise_rows`.
     """
     most = 0
     for i in range(begin, end):
@@ -288,11 +299,13 @@ def clip_rows(begin, end, row, row_low, row_high, row_start, base_offset, cigars
     cigar, spare = np.empty(most + 4, np.uint32), np.empty(most + 4, np.uint32)
     state, builder = np.empty(4, np.int64), np.empty(5, np.int64)
     for i in range(begin, end):
-        r = row[i]
+        r = rows[i]
         own = cigars[cigar_offset[r] : cigar_offset[r + 1]]
-        state[START], state[LOW], state[HIGH] = row_start[r], base_offset[r], base_offset[r + 1]
+        state[START], state[LOW], state[HIGH] = begins[r], base_offset[r], base_offset[r + 1]
         _set_cigar(cigar, state, own, len(own))
         _clip_to_span(state, cigar, spare, builder, np.int64(row_low[i]), np.int64(row_high[i]))
+        if unclipped_bases(state, cigar) < least:
+            _empty(state)
         start[i], low[i], high[i], count[i] = state[START], state[LOW], state[HIGH], state[COUNT]
         for k in range(state[COUNT]):
             words[room[i] + k] = cigar[k]
@@ -385,7 +398,7 @@ def fill_rows(begin, end, rows, base, qual, low, room, words, new_base, new_qual
 
 @jit
 def _lower_qualities(i, j, start, base, qual, base_offset, cigar, cigar_offset):
-    """Cap the qualities of two overlapping mates where their bases agree, set them to 0 where not, index by index from the later start."""
+    """Cap the qualities of two overlapping mates where their bases agree, set them to 0 where not; index by index from the later start."""
     ci, cj = cigar[cigar_offset[i] : cigar_offset[i + 1]], cigar[cigar_offset[j] : cigar_offset[j + 1]]
     if not soft_start(np.int64(start[i]), ci) < soft_start(np.int64(start[j]), cj):
         i, j, ci, cj = j, i, cj, ci

@@ -11,6 +11,9 @@ from gpugenome.steps.haplotypecaller.columns import CallerReads, RegionBatch, Re
 from gpugenome.steps.haplotypecaller.options import CallerOptions
 from gpugenome.steps.haplotypecaller.reads import offsets
 
+MINIMUM_READ_LENGTH = 10
+"""Reads with fewer bases (without soft clips) after trimming go."""
+
 
 def rows_of(offset: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(int64 rows, int64[groups + 1] offsets): all rows of the groups `group` (int64) of a table with these offsets, group by group."""
@@ -75,17 +78,28 @@ def finalise_reads(reads: CallerReads, regions: RegionBatch, wanted: np.ndarray,
     return out
 
 
+def passes(reads: CallerReads, region_reads: RegionReads, options: CallerOptions) -> np.ndarray:
+    """bool[m]: reads good enough for likelihoods and the reference model: not too short, MAPQ, no mate on another contig."""
+    soft = offsets(np.where(region_reads.cigar & 15 == 4, region_reads.cigar >> 4, 0))
+    length = np.diff(region_reads.base_offset) - np.diff(soft[region_reads.cigar_offset])
+    row = region_reads.source
+    mate = reads.mate_ref_id[row]
+    mapped_mate = (reads.flag[row] & (kernel.PAIRED | kernel.MATE_UNMAPPED) == kernel.PAIRED) & (mate >= 0) & (reads.mate_start[row] >= 0)
+    return ((length >= MINIMUM_READ_LENGTH) & (reads.mapq[row] >= options.mapping_quality_threshold_for_genotyping)
+            & (~mapped_mate | (mate == reads.ref_id)))  # fmt: skip
+
+
 def clip_to_spans(reads: CallerReads, region_reads: RegionReads, region: np.ndarray, span_start: np.ndarray, span_end: np.ndarray,
-                  threads: int = 1) -> RegionReads:  # fmt: skip
+                  threads: int = 1, least_bases: int = 1) -> RegionReads:  # fmt: skip
     """The reads of some regions hard clipped to a span each and sorted again; group i holds what is left of the reads of region[i].
 
     region: int64[g], rows of region_reads.region_offset (a region may occur more than once). span_start, span_end: int32[g], 0-based
-    half-open. The result's region_offset has g + 1 entries.
+    half-open. least_bases: shorter reads (without soft clips) are dropped. The result's region_offset has g + 1 entries.
     """
     rows, row_offset = rows_of(region_reads.region_offset, np.asarray(region, np.int64))
     group = np.repeat(np.arange(len(region)), np.diff(row_offset))
     clipped = _Clipped(np.diff(region_reads.cigar_offset)[rows])
-    run_chunks(kernel.clip_rows, len(rows), threads, rows, span_start[group], span_end[group], region_reads.start,
-               region_reads.base_offset, region_reads.cigar, region_reads.cigar_offset, *clipped.columns)  # fmt: skip
+    run_chunks(kernel.clip_rows, len(rows), threads, rows, span_start[group], span_end[group], least_bases,
+               region_reads.start, region_reads.base_offset, region_reads.cigar, region_reads.cigar_offset, *clipped.columns)  # fmt: skip
     return clipped.in_order(reads, region_reads.source[rows], row_offset, region_reads.base, region_reads.qual,
                             region_reads.filtered[rows], threads)  # fmt: skip

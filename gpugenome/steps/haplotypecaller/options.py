@@ -67,6 +67,9 @@ class CallerOptions:
     min_dangling_branch_length: int = 4
     recover_all_dangling_branches: bool = False
     max_num_haplotypes_in_population: int = 128
+    padding_around_snps: int = 20
+    padding_around_indels: int = 75
+    padding_around_strs: int = 75
     dangling_end_smith_waterman: SmithWatermanParameters = SmithWatermanParameters(25, -50, -110, -6)
     haplotype_to_reference_smith_waterman: SmithWatermanParameters = SmithWatermanParameters(200, -150, -260, -11)
     read_to_haplotype_smith_waterman: SmithWatermanParameters = SmithWatermanParameters(10, -15, -30, -5)
