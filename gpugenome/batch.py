@@ -67,6 +67,54 @@ class ReadBatch:
 
 
 @dataclass
+class FastqBatch:
+    """n FASTQ records over their text.
+
+    data: uint8, FASTQ text. record_start: int64[n+1], record i is data[record_start[i]:record_start[i+1]], four lines.
+    name_start, name_length: int64[n], the name up to white space, without a final "/" and digit.
+    seq_start, seq_length, qual_start: int64[n], bases (ASCII) and qualities (ASCII, phred + 33) of equal length.
+    """
+
+    data: np.ndarray
+    record_start: np.ndarray
+    name_start: np.ndarray
+    name_length: np.ndarray
+    seq_start: np.ndarray
+    seq_length: np.ndarray
+    qual_start: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.name_start)
+
+    @property
+    def text(self) -> np.ndarray:
+        """The text of all records."""
+        return self.data[self.record_start[0] : self.record_start[-1]]
+
+    def rows(self, which: slice) -> "FastqBatch":
+        """Some of the records, over the same text; its `record_start` is the whole batch's."""
+        columns = {f.name: np.ascontiguousarray(getattr(self, f.name)[which]) for f in fields(self)[2:]}
+        return FastqBatch(self.data, self.record_start, **columns)
+
+
+@dataclass
+class Fragments:
+    """Reads as the sequencer made them: `first`, and `second` with the mates row by row (None for single reads).
+
+    text: the FASTQ text of the same reads as their files have it, one uint8 array a file (one for an interleaved file).
+    """
+
+    first: FastqBatch
+    second: FastqBatch | None
+    text: tuple[np.ndarray, ...]
+
+    @property
+    def reads(self) -> int:
+        """Number of reads, mates counted."""
+        return len(self.first) + (len(self.second) if self.second is not None else 0)
+
+
+@dataclass
 class Header:
     """A SAM header: its text and what the stages need of it.
 

@@ -15,6 +15,7 @@ from gpugenome.errors import EXIT_BUG, UserError
 
 COMMANDS = {
     "index": "Index a reference for align (the files of bwa index, and one of our own).",
+    "align": "Align FASTQ reads (bwa mem).",
     "sort": "Sort alignments by coordinate or query name (Picard SortSam).",
     "markdup": "Mark duplicates (Picard MarkDuplicates).",
     "bqsr": "Build the base quality recalibration table (GATK BaseRecalibrator).",

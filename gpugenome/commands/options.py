@@ -74,6 +74,55 @@ def intervals(function):
     return wrapped
 
 
+class FastqCommand(click.Command):
+    """A command whose --fastq takes one or two files: Click counts two, so a missing second one is filled in as ""."""
+
+    def parse_args(self, ctx, args):
+        words, k = [], 0
+        while k < len(args):
+            name, equals, first = args[k].partition("=")
+            k += 1
+            if name != "--fastq":
+                words.append(args[k - 1])
+                continue
+            files = [first] if equals else []
+            while k < len(args) and len(files) < 2 and (args[k] == "-" or not args[k].startswith("-")):
+                files.append(args[k])
+                k += 1
+            if not files:
+                raise click.BadOptionUsage("--fastq", "--fastq: expected one or two FASTQ files", ctx)
+            words += [name, *files, *[""] * (2 - len(files))]
+        return super().parse_args(ctx, words)
+
+
+def alignment(function):
+    """--fastq and what goes with it, for a `FastqCommand`; the command gets one dict `alignment` for `commands.align.aligned_reads`."""
+    import functools
+
+    options = [
+        click.option("--fastq", nargs=2, multiple=True, metavar="R1 [R2]",
+                     help="FASTQ of one lane: two files of pairs, or one file; plain, gzip, bgzip; '-' is standard input; repeatable."),
+        click.option("--read-group", multiple=True, metavar="'@RG\\tID:..\\tSM:..'",
+                     help="Read group, one for all or one for each --fastq.  [default: from file names and flow cells]"),
+        click.option("--interleaved", is_flag=True, help="Each --fastq is one file with the two reads of each pair after one another."),
+        click.option("--bwa-options", default="-K 100000000 -Y", show_default=True, help="Options of bwa mem."),
+        click.option("--bwa-index", metavar="PREFIX", help="Where the bwa index is, or is to be made.  [default: beside the reference, "
+                     "else made in --tmp-dir]"),
+    ]  # fmt: skip
+
+    @functools.wraps(function)
+    def wrapped(*, fastq, read_group, interleaved, bwa_options, bwa_index, **more):
+        chosen = {
+            "fastq": [[f for f in pair if f] for pair in fastq], "read_groups": read_group, "interleaved": interleaved,
+            "bwa_options": bwa_options, "bwa_index": bwa_index,
+        }  # fmt: skip
+        return function(alignment=chosen, **more)
+
+    for option in reversed(options):
+        wrapped = option(wrapped)
+    return wrapped
+
+
 def read_intervals(chosen: dict, names, lengths):
     """The list of (ref_id, start, end) that the options of `intervals` select, or None for everything."""
     from gpugenome.io.intervals import resolve_intervals

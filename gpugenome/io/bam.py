@@ -135,7 +135,7 @@ class Reader:
             raise InputError(self.path, "is empty, expected SAM, BAM or CRAM")
         self.is_bam = prefix[:2] == b"\x1f\x8b"
         if self.is_bam:
-            self._bgzf = BgzfReader(self.path, threads, stream, prefix if stream is not None else b"")
+            self._bgzf = BgzfReader(self.path, threads, stream, prefix if stream is not None else b"", needs_end=True)
         else:
             if not (prefix[:1] == b"@" or prefix == b"CRAM" or b"\t" in prefix or prefix.isalnum() or prefix.isascii()):
                 raise InputError(self.path, "is not SAM, BAM or CRAM")

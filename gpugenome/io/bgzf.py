@@ -41,16 +41,17 @@ def _inflate(raw, starts, sizes, raw_sizes, n, threads, path, position_of):
 class BgzfReader:
     """Inflates a BGZF file or stream chunk by chunk, the next chunk while the last one is used.
 
-    path: file name, or "-" for standard input. handle: an open binary file to read instead (`prefix`: bytes already read from it).
+    path: file name, or "-" for standard input. handle: an open binary file to read instead (`prefix`: bytes already read from it;
+    needs_end: without the end marker it is taken as cut off).
 
     Raises
     ------
     InputError: from `chunks` and `inflate_at`: damaged, truncated or not BGZF.
     """
 
-    def __init__(self, path, threads=2, handle=None, prefix=b""):
+    def __init__(self, path, threads=2, handle=None, prefix=b"", needs_end=False):
         self.path, self.threads = path, threads
-        self.handle, self.prefix = handle, prefix
+        self.handle, self.prefix, self.needs_end = handle, prefix, needs_end
         self.raw = None
         if handle is None:
             try:
@@ -82,13 +83,15 @@ class BgzfReader:
 
     def _stream_chunks(self):
         pending = np.frombuffer(self.prefix, np.uint8)
-        base, ended = 0, False
+        base, ended, last = 0, False, b""
         while True:
             while pending.size < _RAW_BYTES and not ended:
                 more = self.handle.read(_RAW_BYTES)
                 ended = not more
                 pending = np.concatenate([pending, np.frombuffer(more, np.uint8)])
             if not pending.size:
+                if self.needs_end and last != EOF_BLOCK:
+                    raise InputError(self.path, "the stream ends without BGZF end marker: the program that writes it stopped early")
                 return
             n, after = self._scan(pending, 0, base)
             if n == 0:
@@ -97,6 +100,7 @@ class BgzfReader:
             yield _inflate(
                 pending, starts, self._sizes, self._raw_sizes, n, self.threads, self.path, lambda i, b=base, s=starts: b + int(s[i]) - 18
             )
+            last = pending[max(0, after - 28) : after].tobytes()
             pending, base = pending[after:].copy(), base + after
 
     def chunks(self):
