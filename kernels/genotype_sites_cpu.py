@@ -232,3 +232,36 @@ def allele_lengths(begin, end, site_allele_offset, allele, site_ref_length, ref_
                 length[k] = site_ref_length[i]
             else:
                 length[k] = 1 if code == SPANNING else 0
+
+
+@jit
+def _matches_given(code, n, start, site_ref, g, given_ref_length, given_alt, given_alt_offset, ref_length, alt, alt_offset, contig):
+    """Whether an allele of n bases and a given one change the length alike and one ALT begins with the other, wherever they start."""
+    m = given_alt_offset[g + 1] - given_alt_offset[g]
+    if n - site_ref != m - given_ref_length[g]:
+        return False
+    for k in range(min(n, m)):
+        if allele_byte(code, k, start, ref_length, alt, alt_offset, contig) != given_alt[given_alt_offset[g] + k]:
+            return False
+    return True
+
+
+@jit
+def force_alleles(
+    begin, end, site_region, site_start, site_ref_length, allele_offset, allele, length, ref_length, alt, alt_offset, contig, given_first,
+    given_last, given_ref_length, given_alt, given_alt_offset, forced,
+):  # fmt: skip
+    """forced[k] = 1 for alternate alleles of sites begin..end that a given allele of their region matches.
+
+    given_first, given_last: int64 by region, its rows of the given alleles (`HaplotypeEvents` columns). forced: uint8 by allele_offset.
+    Source: GATK AssemblyBasedCallerUtils.allelesConsistentWithGivenAlleles.
+    """
+    for i in range(begin, end):
+        r = site_region[i]
+        for k in range(allele_offset[i], allele_offset[i + 1]):
+            if allele[k] < 0:
+                continue
+            for g in range(given_first[r], given_last[r]):
+                if _matches_given(allele[k], length[k], site_start[i], site_ref_length[i], g, given_ref_length, given_alt, given_alt_offset,
+                                  ref_length, alt, alt_offset, contig):  # fmt: skip
+                    forced[k] = 1

@@ -38,41 +38,40 @@ def _copies_before(base, end, unit, length):
 
 
 @jit
-def _copies_after(base, begin, length):
-    """Consecutive copies of base[begin:begin+length] from `begin` on."""
-    n, at = 1, begin + length
-    while at + length <= len(base):
-        for k in range(length):
-            if base[at + k] != base[begin + k]:
-                return n
-        n += 1
-        at += length
-    return n
+def find_repeats(base, after, after_copies, before, before_copies):
+    """Tandem repeats that begin (after) and end (before, its last base) at each base: shortest unit with two copies or more, copies.
+
+    Unit and copies are 1 where there is none. Outputs: int64[len(base)].
+    """
+    n = len(base)
+    after[:n], after_copies[:n], before[:n], before_copies[:n] = 1, 1, 1, 1
+    for unit in range(LONGEST_UNIT, 0, -1):
+        # bases k in a row with base[k] == base[k + unit] are k // unit more copies
+        run = 0
+        for k in range(n - unit - 1, -1, -1):
+            run = run + 1 if base[k] == base[k + unit] else 0
+            if run >= unit:
+                after[k] = unit
+                after_copies[k] = 1 + run // unit
+        run = 0
+        for k in range(unit, n):
+            run = run + 1 if base[k] == base[k - unit] else 0
+            if run >= unit:
+                before[k] = unit
+                before_copies[k] = 1 + run // unit
 
 
 @jit
-def repeat_length(base, i):
+def _repeat_length(base, i, after, after_copies, before, before_copies):
     """Copies of the tandem repeat around the gap after base i (i + 1 < len(base)), at most 20."""
-    before, back = 1, 1
-    for u in range(1, min(LONGEST_UNIT, i + 1) + 1):
-        n = _copies_before(base, i + 1, i + 1 - u, u)
-        if n > 1:
-            before, back = u, n
-            break
-    after, forward = 1, 1
-    for u in range(1, min(LONGEST_UNIT, len(base) - i - 1) + 1):
-        n = _copies_after(base, i + 1, u)
-        if n > 1:
-            after, forward = u, n
-            break
-    same = before == after
-    if same:
-        for k in range(after):
-            if base[i + 1 + k] != base[i + 1 - before + k]:
-                same = False
-                break
-    total = forward + (back if same else _copies_before(base, i + 1, i + 1, after))
-    return min(total, MOST_REPEATS)
+    unit = after[i + 1]
+    same = before[i] == unit
+    k = 0
+    while same and k < unit:
+        same = base[i + 1 + k] == base[i + 1 - unit + k]
+        k += 1
+    more = before_copies[i] if same else _copies_before(base, i + 1, i + 1, unit)
+    return min(after_copies[i + 1] + more, MOST_REPEATS)
 
 
 @jit
@@ -82,9 +81,16 @@ def hmm_qualities(begin, end, base, qual, offset, mapq, cap_to_mapq, floor, pcr,
     base, qual: uint8 by offset. mapq: uint8[n]. floor: base qualities below it become 6. pcr: int64[21] quality of an insertion or
     deletion by repeat length, or empty. Output: base_qual, gap_qual (insertion and deletion opening): uint8 by offset.
     """
+    longest = 1
+    for r in range(begin, end):
+        longest = max(longest, offset[r + 1] - offset[r])
+    after, after_copies = np.empty(longest, np.int64), np.empty(longest, np.int64)
+    before, before_copies = np.empty(longest, np.int64), np.empty(longest, np.int64)
     for r in range(begin, end):
         a, n = offset[r], offset[r + 1] - offset[r]
         b = base[a : a + n]
+        if len(pcr) > 0:
+            find_repeats(b, after, after_copies, before, before_copies)
         for k in range(n):
             q = np.int64(qual[a + k])
             if cap_to_mapq:
@@ -92,7 +98,7 @@ def hmm_qualities(begin, end, base, qual, offset, mapq, cap_to_mapq, floor, pcr,
             base_qual[a + k] = 6 if q < floor else q
             g = 45
             if len(pcr) > 0 and k + 1 < n:
-                g = min(g, pcr[repeat_length(b, k)])
+                g = min(g, pcr[_repeat_length(b, k, after, after_copies, before, before_copies)])
             gap_qual[a + k] = max(g, 6)
 
 
@@ -123,9 +129,20 @@ def _best_haplotype(row, reference, elements):
 
 
 @jit
+def _best_alternate(row, reference):
+    top = -np.inf
+    for h in range(len(row)):
+        if not reference[h]:
+            top = max(top, row[h])
+    return top
+
+
+@jit
 def cap_and_filter(begin, end, region, offset, filtered, region_row, matrix, matrix_offset, haplotype_offset, hap_is_reference,
-                   hap_cigar_offset, mismapping, mismatch_rate, keep, best):  # fmt: skip
-    """Cap likelihoods at the best plus `mismapping` (log10, negative), mark reads that no haplotype explains, find best haplotypes.
+                   hap_cigar_offset, mismapping, without_reference, mismatch_rate, keep, best):  # fmt: skip
+    """Raise likelihoods to the best plus `mismapping` (log10, negative), mark reads that no haplotype explains, find best haplotypes.
+
+    without_reference: the reference's likelihood does not count as the best.
 
     region: int64[n], region of each read; region_row: first read of each region. offset: bases of the reads.
     matrix: float64, changed in place. keep: uint8[n]. best: int32[n].
@@ -144,6 +161,8 @@ def cap_and_filter(begin, end, region, offset, filtered, region_row, matrix, mat
             top = max(top, row[h])
         if n > 1:
             low = top + mismapping
+            if without_reference:
+                low = _best_alternate(row, hap_is_reference[h0:h1]) + mismapping
             for h in range(n):
                 if row[h] < low:
                     row[h] = low

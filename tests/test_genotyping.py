@@ -305,3 +305,21 @@ def test_threads_do_not_matter():
     one, three = call(made, GVCF), call(made, GVCF, threads=3)
     for name, value in vars(one).items():
         assert np.array_equal(value, getattr(three, name), equal_nan=value.dtype.kind == "f"), name
+
+
+def test_given_alleles_are_called_without_evidence():
+    alt = "ACG".replace(chr(CONTIG[50]), "")
+    haps, m = [[], [(50, 1, alt[0])]], np.array([[-0.5, -4.0]] * 20)
+    regions, assembly, likelihoods = region(haps, m)
+
+    def given(start, ref_length, text):
+        bases, offset = ascii_rows([text])
+        return HaplotypeEvents(np.array([0, 1]), np.array([start], np.int32), np.array([ref_length], np.int32), bases, offset)
+
+    def called(alleles):
+        return genotype(caller_reads(20), regions, assembly, likelihoods, CONTIG, VCF, GenotypingState(), 1, alleles)
+
+    calls = called(given(50, 1, alt[0]))
+    assert alleles_of(calls, 0)[1:] == [alt[0]] and calls.gt[0, 0].tolist() == [0, 0] and calls.mleac.tolist() == [0]
+    assert len(called(given(60, 1, alt[0]))) == 1  # positions are not compared
+    assert len(called(given(50, 1, alt[1]))) == len(called(given(19, 1, alt[0]))) == len(called(None)) == 0

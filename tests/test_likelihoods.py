@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gpugenome.kernels import realign_cpu
 from gpugenome.kernels.pairhmm_scalar import ERROR_F32, match_to_match_f32
 from gpugenome.steps.haplotypecaller.columns import AssemblyBatch, CallerReads, HaplotypeEvents, Haplotypes, RegionReads
 from gpugenome.steps.haplotypecaller.likelihoods import likelihoods, pair_hmm, pcr_table
@@ -200,3 +201,63 @@ def test_rows_are_grouped_by_sample():
     reads = [REFERENCE[:20], REFERENCE[1:21], REFERENCE[2:22], REFERENCE[3:23]]
     out = likelihoods(caller_reads(4, samples=[1, 0, 1, 0]), assembly_of(haps, reads, filtered=[1, 0, 0, 0]), CallerOptions())
     assert out.reads.source.tolist() == [1, 3, 2, 0]
+
+
+def test_cap_options():
+    haps = [(REFERENCE, "44M"), (REFERENCE[:20] + "G" + REFERENCE[21:], "44M"), (REFERENCE[:20] + "GC" + REFERENCE[22:], "44M")]
+    made = assembly_of(haps, [REFERENCE[10:35]])
+
+    def row(**options):
+        return matrix(likelihoods(caller_reads(1), made, replace(CallerOptions(), **options)), 3)[0]
+
+    full = row(phred_scaled_global_read_mismapping_rate=-1)
+    assert full[0] > full[1] > full[2] + 1
+    assert row(phred_scaled_global_read_mismapping_rate=20).tolist() == [full[0], full[0] - 2.0, full[0] - 2.0]
+    # only the reference is better than the best alternative, and it does not count
+    assert row(phred_scaled_global_read_mismapping_rate=20, disable_symmetric_hmm_normalizing=True).tolist() == [*full[:2], full[1] - 2.0]
+
+
+def test_values_below_the_range_of_float32_only_where_they_are_seen():
+    rng = np.random.default_rng(1)
+    read = "".join(rng.choice(list("ACGT"), 120))
+    far = "".join(rng.choice(list("ACGT"), 130))
+    made = assembly_of([(read, "120M"), (far, "120M")], [read])
+    m = matrix(likelihoods(caller_reads(1), made, replace(CallerOptions(), phred_scaled_global_read_mismapping_rate=-1)), 2)
+    double = replace(CallerOptions(), phred_scaled_global_read_mismapping_rate=-1, native_pair_hmm_use_double_precision=True)
+    assert -200 < m[0, 1] < -64 and m[0, 1] == matrix(likelihoods(caller_reads(1), made, double), 2)[0, 1]
+    assert matrix(likelihoods(caller_reads(1), made, CallerOptions()), 2)[0, 1] == m[0, 0] - 4.5
+
+
+def plain_repeat_length(bases, i):
+    """The rule by string operations: the shortest repeated unit on each side of the gap after base i."""
+    left, right = bases[: i + 1], bases[i + 1 :]
+
+    def copies(text, unit):
+        n = 0
+        while text.startswith(unit * (n + 1)):
+            n += 1
+        return n
+
+    def unit_and_copies(text, flip):
+        for u in range(1, min(8, len(text)) + 1):
+            n = copies(text[::flip], (unit := text[-u:] if flip < 0 else text[:u])[::flip])
+            if n > 1:
+                return unit, n
+        return (text[-1] if flip < 0 else text[0]), 1
+
+    (back, n_back), (forward, n_forward) = unit_and_copies(left, -1), unit_and_copies(right, 1)
+    return min(20, n_forward + (n_back if back == forward else copies(left[::-1], forward[::-1])))
+
+
+def test_gap_qualities_follow_tandem_repeats():
+    rng = np.random.default_rng(3)
+    reads = ["A" * 30, "ACAT" * 9, "ACGTTGCA" * 5 + "G"]
+    for _ in range(40):
+        unit = "".join(rng.choice(list("ACGT"), rng.integers(1, 10)))
+        reads.append("".join(rng.choice(list("AC"), 12)) + unit * int(rng.integers(1, 7)) + "".join(rng.choice(list("ACGT"), 9)))
+    base, offset = ascii_rows(reads)
+    qual, table = np.full(len(base), 30, np.uint8), pcr_table("HOSTILE")
+    base_qual, gap_qual = np.empty_like(qual), np.empty_like(qual)
+    realign_cpu.hmm_qualities(0, len(reads), base, qual, offset, np.full(len(reads), 60, np.uint8), True, 18, table, base_qual, gap_qual)
+    want = [[min(45, table[plain_repeat_length(r, i)]) for i in range(len(r) - 1)] + [45] for r in reads]
+    assert gap_qual.tolist() == [q for row in want for q in row]

@@ -21,7 +21,7 @@ from gpugenome.kernels import genotype_calls_cpu as calls_kernel
 from gpugenome.kernels import genotype_evidence_cpu as evidence_kernel
 from gpugenome.kernels import genotype_sites_cpu as sites_kernel
 from gpugenome.kernels.launch import run_chunks
-from gpugenome.steps.haplotypecaller.columns import AssemblyBatch, CallBatch, CallerReads, LikelihoodBatch, RegionBatch
+from gpugenome.steps.haplotypecaller.columns import AssemblyBatch, CallBatch, CallerReads, HaplotypeEvents, LikelihoodBatch, RegionBatch
 from gpugenome.steps.haplotypecaller.options import OUTPUT_MODES, CallerOptions
 from gpugenome.steps.haplotypecaller.reads import offsets
 
@@ -131,7 +131,21 @@ def _genotype_likelihoods(sites, evidence, reads, read_sample, samples, table: G
     return pl, pl_offset
 
 
-def _emit(sites: _Sites, pl, pl_offset, samples, table: GenotypeTable, ref_id, options: CallerOptions, state: GenotypingState, threads):
+def _forced(sites: _Sites, regions: RegionBatch, events, contig_bases, given: HaplotypeEvents | None, threads) -> np.ndarray:
+    """uint8 by allele: 1 where --alleles asks for it."""
+    forced = np.zeros(len(sites.allele), np.uint8)
+    if given is not None:
+        # those that begin in the region or in the padding to its right
+        first, last = np.searchsorted(given.start, regions.start), np.searchsorted(given.start, regions.padded_end)
+        run_chunks(
+            sites_kernel.force_alleles, len(sites), threads, sites.region, sites.start, sites.ref_length, sites.allele_offset, sites.allele,
+            sites.length, events.ref_length, events.alt, events.alt_offset, contig_bases, first, last, given.ref_length, given.alt,
+            given.alt_offset, forced,
+        )  # fmt: skip
+    return forced
+
+
+def _emit(sites: _Sites, forced, pl, pl_offset, samples, table: GenotypeTable, ref_id, options, state: GenotypingState, threads):
     """(keep by allele, emitted, qual, low_qual by site, mle_count by allele); updates the state."""
     n, m = len(sites), len(sites.allele)
     star = np.full(n, -1, np.int32)
@@ -150,7 +164,7 @@ def _emit(sites: _Sites, pl, pl_offset, samples, table: GenotypeTable, ref_id, o
     if state.ref_id != ref_id:
         state.ref_id, state.deletions = ref_id, np.empty((0, 2), np.int64)
     state.deletions = calls_kernel.emit_sites(
-        sites.start, sites.allele_offset, sites.allele, sites.length, no_variant, absent, used, np.zeros(m, np.uint8),
+        sites.start, sites.allele_offset, sites.allele, sites.length, no_variant, absent, used, forced,
         options.calling_confidence_phred, int(options.with_reference_confidence), OUTPUT_MODES.index(options.output_mode), MOST_ALLELES,
         state.deletions, keep, emitted, qual, low_qual,
     )  # fmt: skip
@@ -238,8 +252,13 @@ def genotype(
     options: CallerOptions,
     state: GenotypingState,
     threads: int = 1,
+    given_alleles: HaplotypeEvents | None = None,
 ) -> CallBatch:
-    """Calls of a batch of regions. contig_bases: uint8 upper-case bases of the whole contig. `state` is updated."""
+    """Calls of a batch of regions.
+
+    contig_bases: uint8 upper-case bases of the whole contig. `state` is updated. given_alleles: those of --alleles on this contig, by
+    start, one ALT a row (`offset` is not used): matching alleles are called whatever their evidence.
+    """
     samples = max(1, len(options.samples))
     sites = _find_sites(assembly, contig_bases, options, threads)
     table = genotype_table(options.sample_ploidy, int(sites.n_alleles.max(initial=2)))
@@ -247,7 +266,8 @@ def genotype(
     read_sample = reads.sample[realigned.source]
     evidence = _gather_evidence(sites, assembly, likelihoods, len(contig_bases), options, threads)
     pl, pl_offset = _genotype_likelihoods(sites, evidence, realigned, read_sample, samples, table, threads)
-    keep, emitted, qual, low_qual, mle_count = _emit(sites, pl, pl_offset, samples, table, regions.ref_id, options, state, threads)
+    forced = _forced(sites, regions, events, contig_bases, given_alleles, threads)
+    keep, emitted, qual, low_qual, mle_count = _emit(sites, forced, pl, pl_offset, samples, table, regions.ref_id, options, state, threads)
     called = _called(sites, keep, emitted)
     c, ploidy = len(called), options.sample_ploidy
     gt, gq, call_pl, call_pl_offset = _genotypes(sites, called, pl, pl_offset, samples, table, threads)

@@ -12,6 +12,9 @@ from gpugenome.steps.haplotypecaller.columns import AssemblyBatch, CallerReads, 
 from gpugenome.steps.haplotypecaller.options import CallerOptions
 from gpugenome.steps.haplotypecaller.reads import gather, offsets
 
+# A float32 sum that is too small is below -64 in log10, reads whose best is below -8 are dropped, values are raised to the best minus a
+# tenth of the cap: up to this cap nobody sees the value, so the native library's repetition in float64 is left out.
+_HIDING_CAP = 560
 _RATES = {"HOSTILE": 1.0, "AGGRESSIVE": 2.0, "CONSERVATIVE": 3.0}
 
 
@@ -92,14 +95,18 @@ def likelihoods(reads: CallerReads, assembly: AssemblyBatch, options: CallerOpti
     pair_hap = (np.arange(int(first[-1])) - first[pair_read] + table.offset[region][pair_read]).astype(np.int32)
     matrix = np.zeros(len(pair_read))
     wanted = np.flatnonzero(trimmed.filtered[pair_read] == 0)
-    matrix[wanted] = pair_hmm(trimmed.base, base_qual, gap_qual, trimmed.base_offset, table.base, table.base_offset,
-                              pair_read[wanted], pair_hap[wanted], options.native_pair_hmm_use_double_precision, threads)  # fmt: skip
-    keep, best = np.empty(n, np.uint8), np.empty(n, np.int32)
     mismapping = options.phred_scaled_global_read_mismapping_rate
+    sequences = trimmed.base, base_qual, gap_qual, trimmed.base_offset, table.base, table.base_offset
+    double = options.native_pair_hmm_use_double_precision
+    matrix[wanted] = pair_hmm(*sequences, pair_read[wanted], pair_hap[wanted], double, threads)
+    if not 0 <= mismapping <= _HIDING_CAP or options.disable_symmetric_hmm_normalizing:
+        lost = np.flatnonzero(np.isneginf(matrix))
+        matrix[lost] = pair_hmm(*sequences, pair_read[lost], pair_hap[lost], True, threads)
+    keep, best = np.empty(n, np.uint8), np.empty(n, np.int32)
     run_chunks(
         realign_cpu.cap_and_filter, n, threads, region, trimmed.base_offset, trimmed.filtered, row, matrix, matrix_offset,
         table.offset, table.is_reference, table.cigar_offset, mismapping * -0.1 if mismapping >= 0 else -np.inf,
-        options.expected_mismatch_rate_for_read_disqualification, keep, best,
+        options.disable_symmetric_hmm_normalizing, options.expected_mismatch_rate_for_read_disqualification, keep, best,
     )  # fmt: skip
     rows = np.flatnonzero(keep)
     kept_pairs = np.flatnonzero(keep[pair_read])
