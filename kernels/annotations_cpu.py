@@ -19,11 +19,11 @@ REF_OPS = 1 | 4 | 8 | 128 | 256  # M D N = X
 
 
 @jit
-def best_alleles(begin, end, matrix, matrix_offset, evidence_offset, column_offset, column_allele, full, subset, best):
+def best_alleles(begin, end, matrix, matrix_offset, evidence_offset, column_offset, column_allele, column, full, subset, best):
     """The allele of the call that each evidence row supports, -1 where it is not informative.
 
     full: int16, over all columns (-1 also where the best allele was dropped); subset: int16, over the columns of the call's alleles only.
-    best: float64, the highest likelihood over all columns.
+    column: int16, the matrix column behind `full`, dropped alleles included. best: float64, the highest likelihood over all columns.
     """
     for i in range(begin, end):
         columns = column_allele[column_offset[i] : column_offset[i + 1]]
@@ -50,7 +50,8 @@ def best_alleles(begin, end, matrix, matrix_offset, evidence_offset, column_offs
                     which_kept = columns[j]
                 elif v > second_kept:
                     second_kept = v
-            full[row] = columns[which] if top - second > INFORMATIVE_GAP else -1
+            column[row] = which if top - second > INFORMATIVE_GAP else -1
+            full[row] = columns[which] if column[row] >= 0 else -1
             subset[row] = which_kept if top_kept - second_kept > INFORMATIVE_GAP else -1
             best[row] = top
 

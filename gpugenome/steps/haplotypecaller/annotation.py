@@ -6,16 +6,17 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from gpugenome.columns import text_values
 from gpugenome.gatk.annotations import active_annotations
 from gpugenome.gatk.annotations.strand_bias import FISHER_MIN_READS
 from gpugenome.kernels import annotations_cpu as kernel
-from gpugenome.kernels import rank_sum_cpu
+from gpugenome.kernels import assembly_complexity_cpu, rank_sum_cpu, read_summaries_cpu, site_context_cpu
 from gpugenome.kernels.annotations_scalar import FISHER_TABLE_LIMIT
 from gpugenome.kernels.launch import run_chunks
-from gpugenome.steps.haplotypecaller.columns import CallBatch, CallerReads, LikelihoodBatch
+from gpugenome.steps.haplotypecaller.columns import AssemblyBatch, CallBatch, CallerReads, LikelihoodBatch
 from gpugenome.steps.haplotypecaller.options import CallerOptions
-from gpugenome.steps.haplotypecaller.reads import offsets
-from gpugenome.variant_fields import Field
+from gpugenome.steps.haplotypecaller.reads import gather, offsets
+from gpugenome.variant_fields import Field, flag_field
 
 REVERSE = 16
 
@@ -49,8 +50,9 @@ class Evidence:
     """
 
     def __init__(self, reads: CallerReads, likelihoods: LikelihoodBatch, calls: CallBatch, bases, options: CallerOptions, rng,
-                 with_allele_depths: bool, threads: int):  # fmt: skip
+                 with_allele_depths: bool, assembly: AssemblyBatch | None, threads: int):  # fmt: skip
         self.reads, self.likelihoods, self.calls, self.bases, self.options = reads, likelihoods, calls, bases, options
+        self.assembly = assembly
         self.with_allele_depths, self._rng, self._threads = with_allele_depths, rng, threads
         self.samples = calls.gt.shape[1]
         self.n_alleles = np.diff(calls.allele_offset)
@@ -71,10 +73,10 @@ class Evidence:
     @cached_property
     def _best(self):
         c, n = self.calls, len(self.calls.evidence_read)
-        full, subset, best = np.empty(n, np.int16), np.empty(n, np.int16), np.empty(n)
+        column, full, subset, best = np.empty(n, np.int16), np.empty(n, np.int16), np.empty(n, np.int16), np.empty(n)
         self._run(kernel.best_alleles, c.evidence_matrix, c.evidence_matrix_offset, c.evidence_offset, c.column_offset, c.column_allele,
-                  full, subset, best)  # fmt: skip
-        return full, subset, best
+                  column, full, subset, best)  # fmt: skip
+        return full, subset, best, column
 
     @cached_property
     def allele(self) -> np.ndarray:
@@ -82,9 +84,13 @@ class Evidence:
         return self._best[0]
 
     @cached_property
+    def _is_usable(self):
+        return (self._mapq != 0) & (self._mapq != 255)
+
+    @cached_property
     def _usable_allele(self):
         """`allele`, without reads of MAPQ 0 or 255."""
-        return np.where((self._mapq == 0) | (self._mapq == 255), -1, self.allele).astype(np.int16)
+        return np.where(self._is_usable, self.allele, -1).astype(np.int16)
 
     def _counts(self, allele):
         """int32, samples x alleles x strands of each call in C order."""
@@ -250,6 +256,47 @@ class Evidence:
         """float64[n]: log10 likelihood of the best allele."""
         return self._best[2]
 
+    @cached_property
+    def spans(self) -> np.ndarray:
+        """bool[n]: reads whose alignment covers the site."""
+        return self._read_values[2] > 0
+
+    @cached_property
+    def n_bases(self) -> np.ndarray:
+        """int64[c]: reads with the base N at the site."""
+        return _row_sums(self._read_values[4], self.calls.evidence_offset)
+
+    @cached_property
+    def fragment_length(self) -> np.ndarray:
+        """float64[n]: size of TLEN."""
+        return np.abs(self.reads.tlen[self._source].astype(np.float64))
+
+    def medians(self, value: np.ndarray, without_reads: int) -> np.ndarray:
+        """int64 by allele: median of its reads' values, halves up; `without_reads` where there is none."""
+        out = np.empty(int(self.calls.allele_offset[-1]), np.int64)
+        self._run(kernel.medians, self.calls.evidence_offset, self.calls.allele_offset, self._usable_allele, value, without_reads, out)
+        return out
+
+    def base_quality_histogram(self) -> tuple[np.ndarray, np.ndarray]:
+        """(int64 values, offsets) by call: qualities, each with its reads of every matrix column."""
+        c, offset = self.calls, np.zeros(len(self.calls) + 1, np.int64)
+        column = np.where(self._is_usable, self._best[3], -1).astype(np.int16)
+        size, out = np.empty(len(c), np.int64), np.empty(0, np.int64)
+        for fill in (False, True):
+            self._run(read_summaries_cpu.quality_histograms, c.evidence_offset, c.column_offset, column, self.base_quality, offset, fill,
+                      out, size)  # fmt: skip
+            if not fill:
+                offset = offsets(size)
+                out = np.empty(int(offset[-1]), np.int64)
+        return out, offset
+
+    def distinct_fragments(self) -> np.ndarray:
+        """int64 by allele: different pairs of start and TLEN among its reads."""
+        c, out = self.calls, np.empty(int(self.calls.allele_offset[-1]), np.int64)
+        self._run(read_summaries_cpu.distinct_fragments, c.evidence_offset, c.allele_offset, self.allele,
+                  self.likelihoods.reads.start[c.evidence_read], self.reads.tlen[self._source], out)  # fmt: skip
+        return out
+
     def rank_sums(self, value: np.ndarray) -> np.ndarray:
         """float64[c]: z of ALT reads against REF reads, NaN for none."""
         out = np.empty(len(self.calls))
@@ -261,6 +308,46 @@ class Evidence:
         out = np.empty(int(self.calls.allele_offset[-1]))
         self._run(rank_sum_cpu.allele_rank_sums, self.calls.evidence_offset, self.calls.allele_offset, self._usable_allele, value, out)
         return out
+
+    # Sites, samples, assembly
+
+    def tandem_repeats(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """(bool[c], int64 copies of the unit by allele, uint8 units, int64 offsets): calls that change the copies of a repeat."""
+        c, n = self.calls, len(self.calls)
+        extra = (c.untrimmed_ref_length - (c.end - c.start)).astype(np.int32)
+        start = offsets(c.allele_base_offset[c.allele_offset[1:]] - c.allele_base_offset[c.allele_offset[:-1]] + extra)
+        present, length = np.empty(n, np.uint8), np.empty(n, np.int64)
+        units, unit = np.zeros(int(c.allele_offset[-1]), np.int64), np.empty(int(start[-1]), np.uint8)
+        self._run(site_context_cpu.tandem_repeats, c.start, c.end, extra, c.allele_offset, c.allele_base, c.allele_base_offset, self.bases,
+                  present, units, unit, start, length)  # fmt: skip
+        length[present == 0] = 0
+        inside = np.arange(len(unit)) - np.repeat(start[:-1], np.diff(start)) < np.repeat(length, np.diff(start))
+        return present > 0, units, unit[inside], offsets(length)
+
+    def joined_sample_names(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(uint8 text, int64 offsets): the names of each call's `chosen` (bool[c, s]) samples with commas between them."""
+        names, name_offset = text_values([name + "," for name in self.options.samples])
+        call, sample = np.nonzero(chosen)
+        text, offset = gather(names, name_offset, sample)
+        per_call = offset[np.searchsorted(call, np.arange(len(chosen) + 1))]
+        keep = np.ones(len(text), bool)
+        keep[per_call[1:][np.diff(per_call) > 0] - 1] = False
+        return text[keep], offsets(np.maximum(np.diff(per_call) - 1, 0))
+
+    def assembly_complexity(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """See `kernels.assembly_complexity_cpu.complexity`: (int64 group supports, offsets, int64 distances, float64 dominances by ALT)."""
+        c, h, e, r = self.calls, self.assembly.haplotypes, self.assembly.events, self.likelihoods.reads
+        support = np.zeros(len(h), np.int64)
+        run_chunks(assembly_complexity_cpu.haplotype_support, len(h.offset) - 1, self._threads, r.region_offset, r.filtered,
+                   self.likelihoods.matrix, self.likelihoods.matrix_offset, h.offset, h.is_reference, support)  # fmt: skip
+        room = offsets(np.diff(h.offset)[c.region])
+        group, groups = np.empty(int(room[-1]), np.int64), np.empty(len(c), np.int64)
+        alts = int(c.allele_offset[-1]) - len(c)
+        distance, dominance = np.empty(alts, np.int64), np.empty(alts)
+        self._run(assembly_complexity_cpu.complexity, c.region, c.start, c.allele_offset, c.allele_base, c.allele_base_offset, h.offset,
+                  support, e.offset, e.start, e.ref_length, e.alt, e.alt_offset, room, group, groups, distance, dominance)  # fmt: skip
+        inside = np.arange(len(group)) - np.repeat(room[:-1], np.diff(room)) < np.repeat(groups, np.diff(room))
+        return group[inside], offsets(groups), distance, dominance
 
 
 def annotations_of(options: CallerOptions):
@@ -276,17 +363,22 @@ def annotations_of(options: CallerOptions):
 
 
 def annotate(reads: CallerReads, likelihoods: LikelihoodBatch, calls: CallBatch, contig_bases, options: CallerOptions, rng,
-             dbsnp=None, threads: int = 1) -> Annotated:  # fmt: skip
+             dbsnp=None, threads: int = 1, assembly: AssemblyBatch | None = None) -> Annotated:  # fmt: skip
     """Annotate a batch of calls, in output order.
 
     contig_bases: uint8, bases of the contig. rng: `gatk.java.JavaRandom` of the run: one Gaussian is drawn for each QD of 35 and more.
+    dbsnp: `known_variants.KnownVariants` for ID and DB, or None. assembly: what the calls come from, only for AssemblyComplexity.
     """
     active = annotations_of(options)
     evidence = Evidence(reads, likelihoods, calls, contig_bases, options, rng, any(a.name == "DepthPerAlleleBySample" for a in active),
-                        threads)  # fmt: skip
+                        assembly, threads)  # fmt: skip
     fields = {"INFO": {}, "FORMAT": {}}
     for a in active:
         rule = a.raw_values if options.with_reference_confidence and a.raw_values else a.values
         for field in rule(evidence):
             fields[a.place][field.key] = field
-    return Annotated(list(fields["INFO"].values()), list(fields["FORMAT"].values()))
+    info, ids = list(fields["INFO"].values()), None
+    if dbsnp is not None:
+        ids = dbsnp.ids(reads.ref_id, calls.start, calls.allele_offset, calls.allele_base, calls.allele_base_offset, threads)
+        info.append(flag_field("DB", np.diff(ids.offset) > 0))
+    return Annotated(info, list(fields["FORMAT"].values()), ids)
