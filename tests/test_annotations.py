@@ -267,3 +267,32 @@ def test_choice_of_annotations():
                   {"annotation_group": ("AS_StandardAnnotation",)}):  # fmt: skip
         with pytest.raises(UserError):
             active_annotations(**wrong)
+
+
+def test_annotations_on_request():
+    """An insertion of a T into TTT, with reads of both alleles and one of an allele that genotyping dropped."""
+    contig = b"ACGTTTGCA" + b"ACGT" * 10
+    reads = [Read(0, [(9, 0)], qual=20, tlen=200), Read(1, [(8, 0)], qual=30, tlen=-203), Read(0, [(3, 0), (1, 1), (6, 0)], qual=25),
+             Read(0, [(3, 0), (1, 1), (6, 0)], qual=28), Read(0, [(9, 0)], qual=33)]  # fmt: skip
+    reads[1].base = "N" * 8
+    no = -9.0
+    matrix = [[0, no, no], [0, no, no], [no, no, 0], [no, no, 0], [no, 0, no]]
+    source, likelihoods, calls = batch_of(reads, matrix, ["G", "GT"], [[0, 1]], 2, [[40, 0, 50]], columns=[0, -1, 1])
+    options = CallerOptions(samples=("me",), annotation=(
+        "BaseQuality", "MappingQuality", "FragmentLength", "ReadPosition", "BaseQualityHistogram", "UniqueAltReadCount", "CountNs",
+        "ReferenceBases", "TandemRepeat", "GenotypeSummaries", "SampleList", "AlleleFraction", "ClippingRankSumTest",
+    ))  # fmt: skip
+    annotated = annotate(source, likelihoods, calls, np.frombuffer(contig, np.uint8), options, JavaRandom())
+    text, _ = format_records(calls, annotated, "c", options)
+    fields = text.tobytes().decode().split("\t")
+    info = dict(i.split("=") for i in fields[7].split(";") if "=" in i)
+    assert {k: info[k] for k in ("MBQ", "MMQ", "MFRL", "MPOS", "NCount")} == {
+        "MBQ": "25,27", "MMQ": "60,60", "MFRL": "202,300", "MPOS": "2", "NCount": "1",
+    }  # fmt: skip
+    assert info["BQHIST"] == "20,1,0,0,25,0,0,1,28,0,0,1,30,1,0,0,33,0,1,0"
+    assert info["AS_UNIQ_ALT_READ_COUNT"] == "1"
+    assert info["REF_BASES"] == contig[:21].decode()
+    assert ("STR" in fields[7].split(";"), info["RU"], info["RPA"]) == (True, "T", "3,4")
+    assert (info["NCC"], info["GQ_MEAN"], "GQ_STDDEV" in info, info["Samples"]) == ("0", "120.00", False, "me")
+    assert info["ClippingRankSum"] == "0.000"
+    assert fields[8].startswith("GT:AD:AF:DP") and fields[9].startswith("0/1:2,2:0.500:4")

@@ -12,7 +12,7 @@ class Annotation:
 
     name: its simple class name. place: "INFO" or "FORMAT". groups: GATK's groups that contain it. lines: its header lines (without "##").
     values: evidence -> list of `variant_fields.Field`, rows of calls (INFO) or of calls x samples (FORMAT). The evidence is
-    `steps.haplotypecaller.annotation.Evidence`. raw_lines, raw_values: the same where reference confidence is emitted (None: unchanged).
+    `steps.haplotypecaller.evidence.Evidence`. raw_lines, raw_values: the same where reference confidence is emitted (None: unchanged).
     """
 
     name: str
