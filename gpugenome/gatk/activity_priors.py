@@ -42,17 +42,19 @@ def genotype_coefficients(ploidy: int) -> np.ndarray:
     ])  # fmt: skip
 
 
+def approximate_log10_sum(a: float, b: float) -> float:
+    """log10(10^a + 10^b) from a table with steps of 0.0001. Source: MathUtils.approximateLog10SumLog10."""
+    a, b = min(a, b), max(a, b)
+    if not b - a < 8.0:
+        return b
+    return b + math.log10(1.0 + math.pow(10.0, -int((b - a) * 10000.0 + 0.5) * 0.0001))
+
+
 def element_likelihoods(ploidy: int) -> np.ndarray:
     """float64[94, 2, ploidy + 1]: what a pileup element of a quality adds to the likelihoods of 0..ploidy alternate copies.
 
     Second axis: 0 for an element that agrees with the reference, 1 for one that does not.
     """
-    jacobian = [math.log10(1.0 + math.pow(10.0, -k * 0.0001)) for k in range(80001)]
-
-    def log10_sum(a, b):
-        a, b = min(a, b), max(a, b)
-        return b + jacobian[int((b - a) * 10000.0 + 0.5)] if b - a < 8.0 else b
-
     out = np.zeros((94, 2, ploidy + 1))
     log3 = -math.log10(3.0)
     for q in range(94):
@@ -62,7 +64,7 @@ def element_likelihoods(ploidy: int) -> np.ndarray:
             out[q, alt, 0] = ref + math.log10(ploidy)
             out[q, alt, ploidy] = non + math.log10(ploidy)
             for i in range(1, ploidy):
-                out[q, alt, i] = log10_sum(ref + math.log10(ploidy - i), non + math.log10(i))
+                out[q, alt, i] = approximate_log10_sum(ref + math.log10(ploidy - i), non + math.log10(i))
     return out
 
 

@@ -1,6 +1,7 @@
 """The tables that the stages of HaplotypeCaller hand to each other. Coordinates are 0-based half-open.
 
-CallerReads + RegionBatch --assembly--> AssemblyBatch --likelihoods--> LikelihoodBatch --genotyping--> CallBatch --> VCF.
+CallerReads + RegionBatch --assembly--> AssemblyBatch --likelihoods--> LikelihoodBatch --genotyping--> CallBatch --> VCF;
+with reference confidence: all of them --> ReferenceRecords --> GVCF.
 Ragged columns are flat values with an int64 offset array one longer than the rows.
 """
 
@@ -218,3 +219,24 @@ class CallBatch:
 
     def __len__(self) -> int:
         return len(self.start)
+
+
+@dataclass
+class ReferenceRecords:
+    """One row per position of a batch of regions, ascending (-ERC); n rows.
+
+    pos: int32[n], 0-based. ref_base: uint8[n] ASCII. call: int32[n], row of the CallBatch that is the record here, -1 where the record is
+    confidence in the reference: ref_depth, alt_depth: int32[n] (AD; DP is their sum); pl: int32[n, ploidy+1]; gq: int32[n], uncapped.
+    """
+
+    ref_id: int
+    pos: np.ndarray
+    ref_base: np.ndarray
+    call: np.ndarray
+    ref_depth: np.ndarray
+    alt_depth: np.ndarray
+    pl: np.ndarray
+    gq: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.pos)
