@@ -65,14 +65,18 @@ class _Positions:
         self.pl = np.empty((n, options.sample_ploidy + 1), np.int32)
 
     def fill(self, region, start, end, low, high, clipped, rows, row_offset):
-        """Spans start..end (int32) of regions `region`, reference haplotypes low..high, reads rows[row_offset] of `clipped` in pileup order."""
+        """Spans start..end (int32) of regions `region` against the reference from low to high.
+
+        The reads of span s are rows[row_offset[s]:row_offset[s+1]] of `clipped`, in the order of the pileup.
+        """
         o = self._options
         out = self.offset[:-1][region] + start - self._region_start[region]
         element, margin, indel_pl = _tables(o.sample_ploidy)
         run_chunks(
             kernel.reference_confidence, len(region), self._threads, start, end, low, high, row_offset, rows, _clipped_columns(clipped),
             _read_columns(self._reads), self._bases, element, math.log10(o.sample_ploidy), margin, indel_pl,
-            o.reference_model_deletion_quality, o.indel_size_to_eliminate_in_ref_model, out, self.ref_depth, self.alt_depth, self.pl, self.gq,
+            o.reference_model_deletion_quality, o.indel_size_to_eliminate_in_ref_model, out, self.ref_depth, self.alt_depth,
+            self.pl, self.gq,
         )  # fmt: skip
 
 

@@ -1,0 +1,114 @@
+"""Reference records as lines of VCF text. CPU only: the text goes to a file.
+
+Lines have rooms of equal width, then they and the lines of calls are copied to their places. Source: VCF 4.2, GATK's GVCFWriter.
+"""
+
+import numpy as np
+
+from gpugenome.kernels.launch import jit
+from gpugenome.kernels.reference_confidence_scalar import genotype_quality
+from gpugenome.kernels.vcf_text_cpu import COLON, COMMA, NEWLINE, TAB, ZERO, put_int
+
+SLASH, MAX_GQ = 47, 99
+ALT = np.frombuffer(b"\t<NON_REF>\t.\t.\t", np.uint8).copy()
+BLOCK_KEYS = np.frombuffer(b"\tGT:DP:GQ:MIN_DP:PL\t", np.uint8).copy()
+FLOOR_KEYS = np.frombuffer(b"\tGT:DP:GQ\t", np.uint8).copy()
+POSITION_KEYS = np.frombuffer(b".\tGT:AD:DP:GQ:PL\t", np.uint8).copy()
+
+
+def line_width(name_length: int, ploidy: int) -> int:
+    """Bytes that a line needs at most."""
+    return name_length + 2 * ploidy + 12 * (ploidy + 1) + 128
+
+
+@jit
+def _put(out, at, text):
+    for k in range(len(text)):
+        out[at + k] = text[k]
+    return at + len(text)
+
+
+@jit
+def _put_site(out, at, name, pos, ref_base):
+    """Up to and including the tab before INFO."""
+    at = _put(out, at, name)
+    out[at] = TAB
+    at = put_int(out, at + 1, pos + 1)
+    out[at], out[at + 1], out[at + 2], out[at + 3] = TAB, 46, TAB, ref_base
+    return _put(out, at + 4, ALT)
+
+
+@jit
+def _put_genotype(out, at, ploidy):
+    for _ in range(ploidy):
+        out[at], out[at + 1] = ZERO, SLASH
+        at += 2
+    out[at - 1] = COLON
+    return at
+
+
+@jit
+def _put_pl(out, at, pl):
+    for g in range(len(pl)):
+        at = put_int(out, at, pl[g])
+        out[at] = COMMA
+        at += 1
+    return at - 1
+
+
+@jit
+def block_lines(begin, end, name, start, stop, ref_base, median, min_depth, pl, floor, width, out, length):
+    """Lines of blocks begin..end at out[b * width:]. start, stop: int32, 0-based half-open. floor: int32[blocks], the lower bounds of their
+    bands, to print as GQ and without PL and MIN_DP; empty to print the block's own.
+    """
+    ploidy = pl.shape[1] - 1
+    for b in range(begin, end):
+        at = _put_site(out, b * width, name, start[b], ref_base[b])
+        out[at], out[at + 1], out[at + 2], out[at + 3] = 69, 78, 68, 61
+        at = put_int(out, at + 4, stop[b])
+        at = _put(out, at, FLOOR_KEYS if len(floor) else BLOCK_KEYS)
+        at = put_int(out, _put_genotype(out, at, ploidy), median[b])
+        out[at] = COLON
+        at += 1
+        if len(floor):
+            at = put_int(out, at, floor[b])
+        else:
+            at = put_int(out, at, min(genotype_quality(pl[b], ploidy), MAX_GQ))
+            out[at] = COLON
+            at = put_int(out, at + 1, min_depth[b])
+            out[at] = COLON
+            at = _put_pl(out, at + 1, pl[b])
+        out[at] = NEWLINE
+        length[b] = at + 1 - b * width
+
+
+@jit
+def position_lines(begin, end, name, pos, ref_base, ref_depth, alt_depth, gq, pl, width, out, length):
+    """Lines of single positions begin..end (-ERC BP_RESOLUTION) at out[k * width:]."""
+    for k in range(begin, end):
+        at = _put(out, _put_site(out, k * width, name, pos[k], ref_base[k]), POSITION_KEYS)
+        at = put_int(out, _put_genotype(out, at, pl.shape[1] - 1), ref_depth[k])
+        out[at] = COMMA
+        at = put_int(out, at + 1, alt_depth[k])
+        out[at] = COLON
+        at = put_int(out, at + 1, ref_depth[k] + alt_depth[k])
+        out[at] = COLON
+        at = put_int(out, at + 1, min(gq[k], MAX_GQ))
+        out[at] = COLON
+        at = _put_pl(out, at + 1, pl[k])
+        out[at] = NEWLINE
+        length[k] = at + 1 - k * width
+
+
+@jit
+def merge_lines(begin, end, item, text, width, call_text, call_offset, out, out_offset):
+    """Copy lines to out[out_offset[i]:]: item b >= 0 is the line in room b of `text`, item -1 - c the line of call c."""
+    for i in range(begin, end):
+        n = out_offset[i + 1] - out_offset[i]
+        if item[i] >= 0:
+            source = text[item[i] * width : item[i] * width + n]
+        else:
+            source = call_text[call_offset[-1 - item[i]] : call_offset[-1 - item[i]] + n]
+        target = out[out_offset[i] : out_offset[i] + n]
+        for k in range(n):
+            target[k] = source[k]
