@@ -82,7 +82,8 @@ def summarise(begin, end, first, stop, depth, pl, carried_depth, carried_count, 
         if high - low >= len(count):
             count = np.zeros(2 * (high - low + 1), np.int64)
         mine = count[: high - low + 1]
-        mine[:] = 0
+        for i in range(len(mine)):
+            mine[i] = 0
         total = stop[b] - first[b]
         for k in range(first[b], stop[b]):
             mine[depth[k] - low] += 1
@@ -91,7 +92,8 @@ def summarise(begin, end, first, stop, depth, pl, carried_depth, carried_count, 
             total += carried_count[i]
         median[b], min_depth[b] = _median(mine, low, total), low
         out = min_pl[b]
-        out[:] = carried_pl[0] if carried else pl[first[b]]
+        for g in range(len(out)):
+            out[g] = carried_pl[0, g] if carried else pl[first[b], g]
         for k in range(first[b], stop[b]):
             for g in range(len(out)):
                 out[g] = min(out[g], pl[k, g])

@@ -183,7 +183,10 @@ def reference_confidence(
     for s in range(begin, end):
         at, to = np.int64(span_start[s]), np.int64(span_end[s])
         gl, depth, informative = all_gl[: to - at], all_depth[: to - at], all_informative[: to - at]
-        gl[:], depth[:], informative[:] = 0.0, 0, 0
+        for d in range(to - at):
+            informative[d] = depth[d, 0] = depth[d, 1] = 0
+            for g in range(m + 1):
+                gl[d, g] = 0.0
         ref = contig_bases[ref_start[s] : ref_end[s]]
         for k in range(row_offset[s], row_offset[s + 1]):
             scratch = _add_read(row[k], clipped, reads, at, to, np.int64(ref_start[s]), ref, element, deletion_quality, size, gl, depth,
