@@ -68,8 +68,8 @@ def _power_of_two(n):
 @jit
 def _reads_scratch(bases, shortest, samples):
     return Reads(
-        np.empty(bases, np.uint8), np.empty(bases, np.uint8), np.empty(bases + 1, np.uint64), np.empty((bases // shortest + 1, 4), np.int64),
-        np.zeros(samples, np.int64), np.zeros(4, np.int64),
+        np.empty(bases, np.uint8), np.empty(bases, np.uint8), np.empty(bases + 1, np.uint64),
+        np.empty((bases // shortest + 1, 4), np.int64), np.zeros(samples, np.int64), np.zeros(4, np.int64),
     )  # fmt: skip
 
 
@@ -93,7 +93,8 @@ def _sequence_scratch(bases, extra_edges):
     v = 2 * bases + 16
     return Sequence(
         np.empty((v, 16), np.int32), np.empty((2 * (v + extra_edges), 12), np.int32), np.zeros(16, np.int64),
-        np.empty(4 * bases + 128, np.uint8), np.empty(v, np.int32), np.empty(v, np.int32), np.empty((v, 7), np.int64), np.empty(v, np.int32),
+        np.empty(4 * bases + 128, np.uint8), np.empty(v, np.int32), np.empty(v, np.int32), np.empty((v, 7), np.int64),
+        np.empty(v, np.int32),
     )  # fmt: skip
 
 
@@ -267,7 +268,9 @@ def _with_size(k, any_complexity, any_repeats, settings, branch_scores, hap_scor
         return (ENDLESS if state < 0 else USABLE), reads, s, q, p, f, a
     if len(p.tail_a) < len(q.v):
         p = Paths(p.node, p.score, p.heap, np.empty(len(q.v), np.int32), np.empty(len(q.v), np.int32), p.table, p.result)
-    count, node, score = best_paths(q.v, q.e, q.g, q.pool, settings[MOST_PATHS], p.node, p.score, p.heap, p.tail_a, p.tail_b, p.table, p.result)
+    count, node, score = best_paths(
+        q.v, q.e, q.g, q.pool, settings[MOST_PATHS], p.node, p.score, p.heap, p.tail_a, p.tail_b, p.table, p.result
+    )
     if len(node) > len(p.node):
         p = Paths(node, score, np.empty(len(node), np.int32), p.tail_a, p.tail_b, p.table, p.result)
     status, f, a = _add_paths(k, count, ref, hap_scores, q, p, f, first_row, a)
