@@ -255,18 +255,18 @@ def test_a_read_rules_out_indels_up_to_the_repeat_that_it_ends_in():
     assert r.pl[39].tolist() == [0, 3, 35] and r.ref_depth.tolist() == [0] * 10 + [1] * 60 + [0] * (len(contig) - 70)
 
 
-def uncalled_runs(golden, regions):
-    """Neighbouring regions without a call as (start, end)."""
-    called = [p for p, alt in golden if alt != "<NON_REF>"]
-    runs = []
-    for s, e in zip(regions.start.tolist(), regions.end.tolist()):
-        if any(s <= p < e for p in called):
-            continue
-        if runs and runs[-1][1] == s:
-            runs[-1][1] = e
-        else:
-            runs.append([s, e])
-    return runs
+def inside_uncalled(lines, regions, called):
+    """The block lines that lie inside neighbouring regions without a call and touch neither end. called: positions of calls, ascending."""
+    first = np.searchsorted(called, [regions.start, regions.end])
+    kept = np.flatnonzero(first[0] == first[1])
+    start, end = regions.start[kept], regions.end[kept]
+    begins = np.concatenate([[True], start[1:] != end[:-1]])
+    start, end = start[begins], end[np.concatenate([begins[1:], [True]])]
+    fields = [line.split("\t", 8) for line in lines]
+    at = np.array([int(f[1]) - 1 for f in fields])
+    stop = np.array([int(f[7][4:]) if f[4] == "<NON_REF>" else 1 << 40 for f in fields])
+    run = np.searchsorted(start, at, "left") - 1  # starts after the run does
+    return [lines[k] for k in np.flatnonzero((run >= 0) & (stop < end[run]))]
 
 
 def compare_blocks(bam, fasta, gvcf):
@@ -286,12 +286,9 @@ def compare_blocks(bam, fasta, gvcf):
         none = RecordLines(0, np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.uint8), np.zeros(1, np.int64))
         text = b"".join(part.text.tobytes() for part in (*writer.add(records, none), *writer.finish()))
         lines = text.decode().splitlines(keepends=True)
-        for a, b in uncalled_runs([(int(f[1]) - 1, f[4]) for f in fields], regions):
-            def inside(line, a=a, b=b):
-                f = line.split("\t")
-                return f[4] == "<NON_REF>" and a < int(f[1]) - 1 and int(f[7][4:]) < b
-            ours += [line for line in lines if inside(line)]
-            theirs += [line for line in mine if inside(line)]
+        called = [int(f[1]) - 1 for f in fields if f[4] != "<NON_REF>"]
+        ours += inside_uncalled(lines, regions, called)
+        theirs += inside_uncalled(mine, regions, called)
     return ours, theirs
 
 
