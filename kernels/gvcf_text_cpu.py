@@ -7,13 +7,13 @@ import numpy as np
 
 from gpugenome.kernels.launch import jit
 from gpugenome.kernels.reference_confidence_scalar import genotype_quality
-from gpugenome.kernels.vcf_text_cpu import COLON, COMMA, NEWLINE, TAB, ZERO, put_int
+from gpugenome.kernels.vcf_text_cpu import COLON, COMMA, DOT, NEWLINE, TAB, ZERO, put_int
 
 SLASH, MAX_GQ = 47, 99
 ALT = np.frombuffer(b"\t<NON_REF>\t.\t.\t", np.uint8).copy()
 BLOCK_KEYS = np.frombuffer(b"\tGT:DP:GQ:MIN_DP:PL\t", np.uint8).copy()
 FLOOR_KEYS = np.frombuffer(b"\tGT:DP:GQ\t", np.uint8).copy()
-POSITION_KEYS = np.frombuffer(b".\tGT:AD:DP:GQ:PL\t", np.uint8).copy()
+POSITION_KEYS = np.frombuffer(b"\tGT:AD:DP:GQ:PL\t", np.uint8).copy()
 
 
 def line_width(name_length: int, ploidy: int) -> int:
@@ -34,7 +34,7 @@ def _put_site(out, at, name, pos, ref_base):
     at = _put(out, at, name)
     out[at] = TAB
     at = put_int(out, at + 1, pos + 1)
-    out[at], out[at + 1], out[at + 2], out[at + 3] = TAB, 46, TAB, ref_base
+    out[at], out[at + 1], out[at + 2], out[at + 3] = TAB, DOT, TAB, ref_base
     return _put(out, at + 4, ALT)
 
 
@@ -57,45 +57,61 @@ def _put_pl(out, at, pl):
 
 
 @jit
-def block_lines(begin, end, name, start, stop, ref_base, median, min_depth, pl, floor, width, out, length):
-    """Lines of blocks begin..end at out[b * width:]. start, stop: int32, 0-based half-open. floor: int32[blocks], the lower bounds of their
-    bands, to print as GQ and without PL and MIN_DP; empty to print the block's own.
+def _put_block(out, at, median, min_depth, pl, floor):
+    """FORMAT and the sample column of a block. floor: the GQ to print without PL and MIN_DP, -1 to print the block's own."""
+    ploidy = len(pl) - 1
+    at = _put(out, at, FLOOR_KEYS if floor >= 0 else BLOCK_KEYS)
+    at = put_int(out, _put_genotype(out, at, ploidy), median)
+    out[at] = COLON
+    if floor >= 0:
+        return put_int(out, at + 1, floor)
+    at = put_int(out, at + 1, min(genotype_quality(pl, ploidy), MAX_GQ))
+    out[at] = COLON
+    at = put_int(out, at + 1, min_depth)
+    out[at] = COLON
+    return _put_pl(out, at + 1, pl)
+
+
+@jit
+def block_lines(begin, end, name, with_genotypes, start, stop, ref_base, median, min_depth, pl, floor, width, out, length):
+    """Lines of blocks begin..end at out[b * width:]. start, stop: int32, 0-based half-open.
+
+    floor: int32[blocks], see `_put_block`. with_genotypes: False for sites only.
     """
-    ploidy = pl.shape[1] - 1
     for b in range(begin, end):
         at = _put_site(out, b * width, name, start[b], ref_base[b])
         out[at], out[at + 1], out[at + 2], out[at + 3] = 69, 78, 68, 61
         at = put_int(out, at + 4, stop[b])
-        at = _put(out, at, FLOOR_KEYS if len(floor) else BLOCK_KEYS)
-        at = put_int(out, _put_genotype(out, at, ploidy), median[b])
-        out[at] = COLON
-        at += 1
-        if len(floor):
-            at = put_int(out, at, floor[b])
-        else:
-            at = put_int(out, at, min(genotype_quality(pl[b], ploidy), MAX_GQ))
-            out[at] = COLON
-            at = put_int(out, at + 1, min_depth[b])
-            out[at] = COLON
-            at = _put_pl(out, at + 1, pl[b])
+        if with_genotypes:
+            at = _put_block(out, at, median[b], min_depth[b], pl[b], floor[b])
         out[at] = NEWLINE
         length[b] = at + 1 - b * width
 
 
 @jit
-def position_lines(begin, end, name, pos, ref_base, ref_depth, alt_depth, gq, pl, width, out, length):
-    """Lines of single positions begin..end (-ERC BP_RESOLUTION) at out[k * width:]."""
+def _put_position(out, at, ref_depth, alt_depth, gq, pl):
+    """FORMAT and the sample column of a position."""
+    at = _put(out, at, POSITION_KEYS)
+    at = put_int(out, _put_genotype(out, at, len(pl) - 1), ref_depth)
+    out[at] = COMMA
+    at = put_int(out, at + 1, alt_depth)
+    out[at] = COLON
+    at = put_int(out, at + 1, ref_depth + alt_depth)
+    out[at] = COLON
+    at = put_int(out, at + 1, min(gq, MAX_GQ))
+    out[at] = COLON
+    return _put_pl(out, at + 1, pl)
+
+
+@jit
+def position_lines(begin, end, name, with_genotypes, pos, ref_base, ref_depth, alt_depth, gq, pl, width, out, length):
+    """Lines of single positions begin..end (-ERC BP_RESOLUTION) at out[k * width:]. with_genotypes: False for sites only."""
     for k in range(begin, end):
-        at = _put(out, _put_site(out, k * width, name, pos[k], ref_base[k]), POSITION_KEYS)
-        at = put_int(out, _put_genotype(out, at, pl.shape[1] - 1), ref_depth[k])
-        out[at] = COMMA
-        at = put_int(out, at + 1, alt_depth[k])
-        out[at] = COLON
-        at = put_int(out, at + 1, ref_depth[k] + alt_depth[k])
-        out[at] = COLON
-        at = put_int(out, at + 1, min(gq[k], MAX_GQ))
-        out[at] = COLON
-        at = _put_pl(out, at + 1, pl[k])
+        at = _put_site(out, k * width, name, pos[k], ref_base[k])
+        out[at] = DOT
+        at += 1
+        if with_genotypes:
+            at = _put_position(out, at, ref_depth[k], alt_depth[k], gq[k], pl[k])
         out[at] = NEWLINE
         length[k] = at + 1 - k * width
 

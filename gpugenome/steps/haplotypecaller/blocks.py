@@ -52,7 +52,7 @@ class _ReferenceLines:
     """What both kinds of output share: rooms of equal width for reference lines, merged with the lines of calls."""
 
     def __init__(self, options: CallerOptions, contig_names, threads: int):
-        self._ploidy, self._threads = options.sample_ploidy, threads
+        self._ploidy, self._with_genotypes, self._threads = options.sample_ploidy, not options.sites_only_vcf_output, threads
         self._names = [np.frombuffer(n.encode(), np.uint8) for n in contig_names]
 
     def _merged(self, ref_id, item, start, end, write, columns, calls: RecordLines | None) -> RecordLines:
@@ -60,7 +60,7 @@ class _ReferenceLines:
         name = self._names[ref_id]
         width, n = text_kernel.line_width(len(name), self._ploidy), len(start)
         room, length = np.empty(n * width, np.uint8), np.empty(n, np.int64)
-        run_chunks(write, n, self._threads, name, *columns, width, room, length)
+        run_chunks(write, n, self._threads, name, self._with_genotypes, *columns, width, room, length)
         calls = calls or RecordLines(ref_id, start[:0], end[:0], room[:0], np.zeros(1, np.int64))
         is_call = item < 0
         row = np.where(is_call, -1 - item, item)
@@ -151,7 +151,7 @@ class BlockLines(_ReferenceLines):
         return [self._merged(self._ref_id, np.zeros(1, np.int32), start, end, text_kernel.block_lines, columns, None)]
 
     def _floors(self, band):
-        return self._lower[band] if self._floor else self._lower[:0]
+        return self._lower[band] if self._floor else np.full(len(band), -1, np.int32)
 
     def _summaries(self, first, stop, depth, pl):
         blocks = len(first)
