@@ -2,8 +2,9 @@
 
     python benchmarks/cuda_sass.py [STEM ...]          exit code 1 if a kernel does not compile
 
-Numba kernels are compiled from the SIGNATURES table of their module; `.cu` files by the toolkit's program compiler. Architectures:
-sm_75, sm_80, sm_90, and sm_100 where the toolkit knows it. Needs gpugenome[cuda13] (or [cuda12]); no driver is asked.
+Kernels are those of the SIGNATURES table of each kernels/*_cuda.py: name -> a signature or a list of them. PTX is made once, for the
+oldest architecture, and linked to machine code for sm_75, sm_80, sm_90, and sm_100 where the toolkit knows it.
+Needs gpugenome[cuda13] (or [cuda12]); no driver is asked.
 """
 
 import contextlib
@@ -53,63 +54,40 @@ def figures(log):
             number(r"(\d+) bytes stack frame"), number(r"(\d+) bytes smem"))  # fmt: skip
 
 
-def numba_kernels(stem):
+def compiled_kernels(stem):
+    """(name, PTX) of a module's kernels and signatures."""
     from numba import cuda
+    from numba.core import sigutils
 
     module = importlib.import_module(f"gpugenome.kernels.{stem}")
-    options = getattr(module, "COMPILE_OPTIONS", {})
-    for name, signature in module.SIGNATURES.items():
-        kernel = getattr(module, name)
-        for cc in ARCHITECTURES:
-
-            def compiled(kernel=kernel, signature=signature, cc=cc, options=options):
-                from numba.core import sigutils
-
-                args, _ = sigutils.normalize_signature(signature)
-                with pretend_device(cc):
-                    ptx, _ = cuda.compile_ptx(getattr(kernel, "py_func", kernel), args, cc=cc, **options)
-                return link(ptx, cc)
-
-            yield name, cc, compiled
-
-
-def source_kernels(path):
-    from cuda.core import Program, ProgramOptions
-
-    for cc in ARCHITECTURES:
-
-        def compiled(cc=cc):
-            import io
-
-            log = io.StringIO()
-            options = ProgramOptions(std="c++17", arch=f"sm_{cc[0]}{cc[1]}", ptxas_options=["-v"], fma=False)
-            Program(path.read_text(), code_type="c++", options=options).compile("cubin", logs=log)
-            return log.getvalue()
-
-        yield path.name, cc, compiled
+    for name, signatures in module.SIGNATURES.items():
+        for signature in [signatures] if isinstance(signatures, str) else signatures:
+            arguments, _ = sigutils.normalize_signature(signature)
+            with pretend_device(ARCHITECTURES[0]):
+                kernel = getattr(module, name)
+                yield name, cuda.compile_ptx(kernel.function, arguments, cc=ARCHITECTURES[0], launch_bounds=kernel.launch_bounds)[0]
 
 
 def main(stems):
     failed = 0
-    print(f"{'module':32} {'kernel':34} {'arch':>6} {'regs':>5} {'spill st':>8} {'spill ld':>8} {'stack':>6} {'smem':>6}")
-    jobs = []
+    print(f"{'module':24} {'kernel':28} {'arch':>6} {'regs':>5} {'spill st':>8} {'spill ld':>8} {'stack':>6} {'smem':>6}")
     for path in sorted(KERNELS.glob("*_cuda.py")):
-        if not stems or path.stem in stems or path.stem.removesuffix("_cuda") in stems:
-            jobs.append((path.stem, numba_kernels(path.stem)))
-    for path in sorted(KERNELS.glob("*.cu")):
-        if not stems or path.stem in stems:
-            jobs.append((path.name, source_kernels(path)))
-    for module, kernels in jobs:
-        for name, cc, compiled in kernels:
-            try:
-                row = figures(compiled())
-            except Exception as e:
-                if cc >= (10, 0):
-                    continue  # the toolkit of [cuda12] cannot compile some kernels for Blackwell
-                failed += 1
-                print(f"{module:32} {name:34} sm_{cc[0]}{cc[1]} FAILED {type(e).__name__}: {str(e).strip()[:300]}")
-                continue
-            print(f"{module:32} {name:34} {f'sm_{cc[0]}{cc[1]}':>6} {row[0]:>5} {row[1]:>8} {row[2]:>8} {row[3]:>6} {row[4]:>6}")
+        if stems and path.stem not in stems and path.stem.removesuffix("_cuda") not in stems:
+            continue
+        if not hasattr(importlib.import_module(f"gpugenome.kernels.{path.stem}"), "SIGNATURES"):
+            continue
+        for name, ptx in compiled_kernels(path.stem):
+            for cc in ARCHITECTURES:
+                arch = f"sm_{cc[0]}{cc[1]}"
+                try:
+                    row = figures(link(ptx, cc))
+                except Exception as e:
+                    if cc >= (10, 0):
+                        continue  # the toolkit of [cuda12] does not know Blackwell well
+                    failed += 1
+                    print(f"{path.stem:24} {name:28} {arch} FAILED {type(e).__name__}: {str(e).strip()[:300]}")
+                    continue
+                print(f"{path.stem:24} {name:28} {arch:>6} {row[0]:>5} {row[1]:>8} {row[2]:>8} {row[3]:>6} {row[4]:>6}", flush=True)
     return 1 if failed else 0
 
 

@@ -1,18 +1,63 @@
 """Chooses where kernels run, moves batches there, and says what it chose. The only place that does.
 
-Kernels come as twins, `kernels/Y_cpu.py` and `kernels/Y_cuda.py`, with equal names and signatures. A step asks the backend for
-the module of a stem (`backend.kernels("pairhmm")`); which twin it gets is decided here and nowhere else, and both give the same bits.
+Kernels come as twins, `kernels/Y_cpu.py` and `kernels/Y_cuda.py`, with equal names and arguments: `kernel(begin, end, ...)` does the
+items begin..end, on the CPU in the calling thread, on the GPU as one launch (kernels/launch_cuda.py), and gives the same bits.
+A step asks for a stem and calls kernels by name:
+
+    hmm = backend.kernels("pairhmm")
+    out = hmm.empty(n, np.float32)
+    hmm.run("pair_totals", n, *hmm.put(order, base, ...), out)
+    (totals,) = hmm.take(out)
 """
 
 import importlib
 import os
 from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
 
 from gpugenome.errors import DeviceError
 
-# Stems whose CUDA twin is called by the pipeline. The other twins exist (tests, SASS checks) but copying their batches to a device
-# and back costs more than the CPU kernel takes; see the README's design section.
-CUDA_STEMS = frozenset()
+# Stems whose CUDA twin the pipeline calls. The other twins exist (tests, SASS checks) but copying their batches to a device and back
+# costs more than the CPU kernel takes; see the README's design section.
+CUDA_STEMS = frozenset({"pairhmm"})
+
+
+@dataclass(frozen=True)
+class Twin:
+    """The kernels of one stem where they run: `run` calls one, `put`, `take` and `empty` are about its arrays."""
+
+    module: ModuleType
+    threads: int
+    on_gpu: bool
+
+    def run(self, name: str, n: int, *args) -> list:
+        """Run kernel `name` over range(n): in chunks over the threads, in whose order its results come; or as one launch (no results)."""
+        from gpugenome.kernels.launch import run_chunks
+
+        kernel = getattr(self.module, name)
+        return [kernel(0, n, *args)] if self.on_gpu else run_chunks(kernel, n, self.threads, *args)
+
+    def put(self, *arrays) -> tuple:
+        """The arrays where the kernels want them: as they are, or copied to the GPU."""
+        if not self.on_gpu:
+            return arrays
+        from numba import cuda
+
+        return tuple(cuda.to_device(a) for a in arrays)
+
+    def take(self, *arrays) -> tuple:
+        """The arrays in host memory, once the kernels that write them are done."""
+        return tuple(a.copy_to_host() for a in arrays) if self.on_gpu else arrays
+
+    def empty(self, shape, dtype):
+        """An output array for the kernels."""
+        if not self.on_gpu:
+            return np.empty(shape, dtype)
+        from numba import cuda
+
+        return cuda.device_array(shape, dtype)
 
 
 @dataclass(frozen=True)
@@ -21,27 +66,16 @@ class Backend:
 
     device: str
     threads: int
-    description: str
+    description: str = ""
 
     @property
     def on_gpu(self) -> bool:
         return self.device == "cuda"
 
-    def kernels(self, stem: str):
-        """The module `gpugenome.kernels.<stem>_<device>`."""
-        return importlib.import_module(f"gpugenome.kernels.{stem}_{self.device}")
-
-    def to_device(self, *arrays):
-        """The arrays where this backend's kernels want them: as they are, or copied to the GPU."""
-        if not self.on_gpu:
-            return arrays
-        from numba import cuda
-
-        return tuple(cuda.to_device(a) for a in arrays)
-
-    def to_host(self, *arrays):
-        """The arrays in host memory."""
-        return arrays if not self.on_gpu else tuple(a.copy_to_host() for a in arrays)
+    def kernels(self, stem: str) -> Twin:
+        """The kernels `gpugenome.kernels.<stem>_cuda` of a stem of CUDA_STEMS on a GPU, else `<stem>_cpu`."""
+        on_gpu = self.on_gpu and stem in CUDA_STEMS
+        return Twin(importlib.import_module(f"gpugenome.kernels.{stem}_{'cuda' if on_gpu else 'cpu'}"), self.threads, on_gpu)
 
 
 def usable_threads() -> int:

@@ -50,7 +50,7 @@ def _sources(path: Path) -> frozenset[Path]:
 
 
 @lru_cache
-def _stamp(path: Path) -> str:
+def stamp(path: Path) -> str:
     """Digest of everything that the compiled functions of a kernel file depend on."""
     digest = hashlib.sha256()
     for p in sorted(_sources(path)):
@@ -67,7 +67,7 @@ def jit(function):
     compiled = numba.njit(nogil=True, cache=True, error_model="numpy", boundscheck=False)(function)
     file = Path(function.__code__.co_filename).resolve()
     if file.parent == _HERE:
-        compiled._cache._cache_file._source_stamp = _stamp(file)
+        compiled._cache._cache_file._source_stamp = stamp(file)
     return compiled
 
 

@@ -17,11 +17,15 @@ import numpy as np
 
 from gpugenome.kernels.launch import jit
 from gpugenome.kernels.pairhmm_scalar import (
+    BASE_BITS,
     FALLBACK_F32,
+    GAP_CONTINUATION,
     INITIAL_F32,
     log10f,
 )
 from gpugenome.kernels.simd import (
+    LANES_F32,
+    LANES_F64,
     add,
     flush_denormals,
     fma,
@@ -37,11 +41,7 @@ from gpugenome.kernels.simd import (
     store,
 )
 
-GAP_CONTINUATION = 10
-
-# one bit per base, so that "equal or either is N" is a shared bit
-BASE_BITS = np.full(256, 1, np.uint8)
-BASE_BITS[np.frombuffer(b"ACGTN", np.uint8)] = (1, 2, 4, 8, 15)
+GROUP_F32, GROUP_F64 = LANES_F32, LANES_F64  # pairs in a group of `pair_totals`
 
 _ROW_VECTORS = 7  # MM, MX, MY, YY, prior of a match, of a mismatch, Y of column 0
 

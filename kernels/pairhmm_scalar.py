@@ -16,6 +16,11 @@ INITIAL_F32 = np.float32(2.0**120)
 INITIAL_F64 = 2.0**1020
 FALLBACK_F32 = np.float32(1e-28)
 """The native library repeats a case in float64 when its float32 sum is below this."""
+GAP_CONTINUATION = 10
+
+# one bit per base, so that "equal or either is N" is a shared bit
+BASE_BITS = np.full(256, 1, np.uint8)
+BASE_BITS[np.frombuffer(b"ACGTN", np.uint8)] = (1, 2, 4, 8, 15)
 
 # fmt: off
 _POWF_BITS = (

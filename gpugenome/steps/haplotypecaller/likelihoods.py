@@ -5,9 +5,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from gpugenome.backend import Backend
 from gpugenome.kernels import pairhmm_cpu, pairhmm_scalar, realign_cpu
 from gpugenome.kernels.launch import run_chunks
-from gpugenome.kernels.simd import LANES_F32, LANES_F64
 from gpugenome.steps.haplotypecaller.columns import AssemblyBatch, CallerReads, LikelihoodBatch, RegionReads
 from gpugenome.steps.haplotypecaller.options import CallerOptions
 from gpugenome.steps.haplotypecaller.reads import gather, offsets
@@ -29,11 +29,10 @@ def pcr_table(model: str) -> np.ndarray:
 
 @lru_cache
 def _tables(double: bool):
-    """(error, match, initial, like) of the PairHMM."""
+    """(error, match, initial) of the PairHMM."""
     if double:
-        return (pairhmm_scalar.ERROR_F64, pairhmm_scalar.match_to_match_f64(True), np.float64(pairhmm_scalar.INITIAL_F64),
-                np.zeros(LANES_F64, np.int64))  # fmt: skip
-    return (pairhmm_scalar.ERROR_F32, pairhmm_scalar.match_to_match_f32(), pairhmm_scalar.INITIAL_F32, np.zeros(LANES_F32, np.int32))
+        return pairhmm_scalar.ERROR_F64, pairhmm_scalar.match_to_match_f64(True), np.float64(pairhmm_scalar.INITIAL_F64)
+    return pairhmm_scalar.ERROR_F32, pairhmm_scalar.match_to_match_f32(), pairhmm_scalar.INITIAL_F32
 
 
 def take_region_reads(reads: RegionReads, rows: np.ndarray, region_offset: np.ndarray, threads: int = 1) -> RegionReads:
@@ -54,29 +53,59 @@ def _in_matrix_order(reads: CallerReads, trimmed: RegionReads, threads) -> tuple
     return take_region_reads(trimmed, order, trimmed.region_offset, threads), region
 
 
-def pair_hmm(base, base_qual, gap_qual, base_offset, hap_base, hap_base_offset, pair_read, pair_hap, double, threads) -> np.ndarray:
+def _totals(columns, order, backend: Backend, double) -> np.ndarray:
+    """Forward sums of the pairs in `order`, in that order; columns: (base, base_qual, gap_qual, base_offset, ...) of `pair_hmm`."""
+    base, base_qual, gap_qual, base_offset, hap_base, hap_base_offset, pair_read, pair_hap = columns
+    hmm = backend.kernels("pairhmm")
+    error, match, initial = _tables(double)
+    group = hmm.module.GROUP_F64 if double else hmm.module.GROUP_F32
+    n = len(order)
+    out = hmm.empty(n, error.dtype)
+    place, reads, haps, base, base_qual, gap_qual, base_offset, hap_base, hap_base_offset, error, match = hmm.put(
+        np.arange(n), pair_read[order], pair_hap[order], base, base_qual, gap_qual, base_offset, hap_base, hap_base_offset, error, match
+    )
+    like = np.zeros(group, np.int64 if double else np.int32)
+    hmm.run(
+        "pair_totals", -(-n // group), place, reads, haps, base, base_qual, gap_qual, gap_qual, base_offset, hap_base, hap_base_offset,
+        error, match, initial, like, None, out,
+    )  # fmt: skip
+    return hmm.take(out)[0]
+
+
+def pair_hmm(
+    base, base_qual, gap_qual, base_offset, hap_base, hap_base_offset, pair_read, pair_hap, double, backend: Backend
+) -> np.ndarray:
     """float64[pairs]: log10 likelihoods. pair_read, pair_hap: int32, rows of the ragged columns."""
     n = len(pair_read)
-    error, match, initial, like = _tables(double)
-    out, result = np.empty(n, error.dtype), np.empty(n)
+    result = np.empty(n)
     if n == 0:
         return result
-    rows, columns = np.diff(base_offset)[pair_read], np.diff(hap_base_offset)[pair_hap]
-    order = np.lexsort((columns, rows))
-    groups = -(-n // len(like))
-    run_chunks(
-        pairhmm_cpu.pair_totals, groups, threads, order, pair_read, pair_hap, base, base_qual, gap_qual, gap_qual, base_offset, hap_base,
-        hap_base_offset, error, match, initial, like, None, out,
-    )  # fmt: skip
+    columns = (base, base_qual, gap_qual, base_offset, hap_base, hap_base_offset, pair_read, pair_hap)
+    rows = np.diff(base_offset)[pair_read]
+    order = np.lexsort((np.diff(hap_base_offset)[pair_hap], rows))
+    # reads that the GPU's registers do not hold go to the CPU
+    most = getattr(backend.kernels("pairhmm").module, "MOST_ROWS", None)
+    cut = n if most is None else int(np.searchsorted(rows[order], most, "right"))
+    total = np.empty(n, np.float64 if double else np.float32)
+    if cut:
+        total[order[:cut]] = _totals(columns, order[:cut], backend, double)
+    if cut < n:
+        total[order[cut:]] = _totals(columns, order[cut:], Backend("cpu", backend.threads), double)
     if double:
         with np.errstate(divide="ignore"):
-            return np.log10(out) - math.log10(pairhmm_scalar.INITIAL_F64)
-    run_chunks(pairhmm_cpu.log10_of_totals_f32, n, threads, out, result)
+            return np.log10(total) - math.log10(pairhmm_scalar.INITIAL_F64)
+    run_chunks(pairhmm_cpu.log10_of_totals_f32, n, backend.threads, total, result)
     return result
 
 
-def likelihoods(reads: CallerReads, assembly: AssemblyBatch, options: CallerOptions, threads: int = 1) -> LikelihoodBatch:
-    """Likelihoods of the trimmed reads of every region with variation, and the reads realigned to their best haplotypes."""
+def likelihoods(
+    reads: CallerReads, assembly: AssemblyBatch, options: CallerOptions, threads: int = 1, backend: Backend | None = None
+) -> LikelihoodBatch:
+    """Likelihoods of the trimmed reads of every region with variation, and the reads realigned to their best haplotypes.
+
+    backend: where the PairHMM runs; by default the CPU, on `threads` threads.
+    """
+    backend = backend or Backend("cpu", threads)
     trimmed, region = _in_matrix_order(reads, assembly.trimmed, threads)
     n, row = len(trimmed), trimmed.region_offset
     base_qual, gap_qual = np.empty_like(trimmed.qual), np.empty_like(trimmed.qual)
@@ -98,10 +127,10 @@ def likelihoods(reads: CallerReads, assembly: AssemblyBatch, options: CallerOpti
     mismapping = options.phred_scaled_global_read_mismapping_rate
     sequences = trimmed.base, base_qual, gap_qual, trimmed.base_offset, table.base, table.base_offset
     double = options.native_pair_hmm_use_double_precision
-    matrix[wanted] = pair_hmm(*sequences, pair_read[wanted], pair_hap[wanted], double, threads)
+    matrix[wanted] = pair_hmm(*sequences, pair_read[wanted], pair_hap[wanted], double, backend)
     if not 0 <= mismapping <= _HIDING_CAP or options.disable_symmetric_hmm_normalizing:
         lost = np.flatnonzero(np.isneginf(matrix))
-        matrix[lost] = pair_hmm(*sequences, pair_read[lost], pair_hap[lost], True, threads)
+        matrix[lost] = pair_hmm(*sequences, pair_read[lost], pair_hap[lost], True, backend)
     keep, best = np.empty(n, np.uint8), np.empty(n, np.int32)
     run_chunks(
         realign_cpu.cap_and_filter, n, threads, region, trimmed.base_offset, trimmed.filtered, row, matrix, matrix_offset,

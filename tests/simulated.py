@@ -1,0 +1,72 @@
+"""What numba.cuda's simulator lacks, for the processes that tests/simulator.py starts: `prepare()` before kernels are imported.
+
+- Warp shuffles: a warp's threads meet at a barrier for each.
+- Arrays inside kernels are numpy arrays (records: recarrays), so that shared scalar functions run as compiled for the CPU.
+- The single float instructions of kernels.arithmetic_cuda, from the CPU's vectors' scalar twins.
+"""
+
+import sys
+import threading
+import types
+
+import numba
+import numpy as np
+from numba import cuda
+from numba.cuda.simulator import kernel, kernelapi
+
+LEAST_NORMAL = {np.float32: np.float32(2.0**-126), np.float64: 2.0**-1022}
+
+
+class Warp:
+    """Where the 32 threads of a warp exchange values: two rows of places, used in turn, so that one barrier an exchange is enough."""
+
+    def __init__(self):
+        self.barrier = threading.Barrier(32, timeout=60)
+        self.place = [[None] * 32, [None] * 32]
+
+
+_guard = threading.Lock()
+
+
+def exchange(value, source):
+    """The value that lane `source` brings to this exchange of the calling thread's warp."""
+    thread = threading.current_thread()
+    with _guard:
+        warp = thread._manager.__dict__.setdefault("warps", {}).setdefault(thread.thread_id // 32, Warp())
+    thread.turn = 1 - getattr(thread, "turn", 1)
+    row = warp.place[thread.turn]
+    row[thread.thread_id % 32] = value
+    warp.barrier.wait()
+    return row[source]
+
+
+def lane():
+    return threading.current_thread().thread_id % 32
+
+
+def arithmetic():
+    """The module gpugenome.kernels.arithmetic_cuda on the CPU."""
+    from gpugenome.kernels.simd import fma_scalar
+
+    compiled = numba.njit(lambda a, b, c: fma_scalar(a, b, c))
+
+    def flushed(x):
+        return type(x)(0) if abs(x) < LEAST_NORMAL[type(x)] else x
+
+    module = types.ModuleType("gpugenome.kernels.arithmetic_cuda")
+    module.add = lambda a, b: flushed(a + b)
+    module.mul = lambda a, b: flushed(a * b)
+    module.fma = lambda a, b, c: flushed(type(a)(compiled(a, b, c)))
+    return module
+
+
+def prepare():
+    """Complete the simulator of this process."""
+    sys.setswitchinterval(1e-5)  # the simulator's main thread polls, and would keep the others waiting 5 ms a turn
+    kernel.FakeWithinKernelCUDAArray = lambda a: a._ary.view(np.recarray) if a._ary.dtype.names else a._ary
+    api = kernelapi.FakeCUDAModule
+    api.shfl_up_sync = lambda self, mask, value, delta: exchange(value, max(lane() - delta, 0) if lane() >= delta else lane())
+    api.shfl_sync = lambda self, mask, value, source: exchange(value, int(source) % 32)
+    jit = cuda.jit
+    cuda.jit = lambda function=None, forceinline=False, launch_bounds=None, **options: jit(function, **options)
+    sys.modules["gpugenome.kernels.arithmetic_cuda"] = arithmetic()
