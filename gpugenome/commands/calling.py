@@ -1,0 +1,38 @@
+"""What `haplotypecaller` and `germline` share: from batches of reads to the files of the caller."""
+
+from contextlib import ExitStack
+
+
+def call_to_files(batches, header, genome, options, output, intervals, dbsnp, assembly_region_out, index, md5, backend) -> None:
+    """Call variants and write them.
+
+    batches: coordinate-sorted ReadBatch of `header`. genome: `io.fasta.Reference`. options: CallerOptions. intervals: as
+    `read_intervals` gives them. dbsnp, assembly_region_out: paths or None. backend: `backend.Backend`.
+    """
+    from gpugenome.io.outputs import AtomicOutput
+    from gpugenome.io.vcf import VariantWriter
+    from gpugenome.progress import log
+    from gpugenome.steps.haplotypecaller.engine import Caller, resolve_samples
+    from gpugenome.steps.haplotypecaller.records import header_lines
+    from gpugenome.steps.haplotypecaller.regions import TRACE_HEADER, region_trace
+
+    options = resolve_samples(header, options)
+    place = {name: i for i, name in enumerate(genome.names)}
+    with ExitStack() as stack:
+        on_regions = None
+        if assembly_region_out:
+            trace = stack.enter_context(AtomicOutput(assembly_region_out))
+            trace.handle.write(TRACE_HEADER.encode())
+
+            def on_regions(ref_id, regions):
+                trace.handle.write(region_trace(header.contig_names[ref_id], regions).encode())
+
+        lines = header_lines(options, header.contig_names, header.contig_lengths, dbsnp=dbsnp is not None)
+        writer = stack.enter_context(VariantWriter(output, lines, header.contig_names, backend.threads))
+        caller = Caller(header, lambda ref_id: genome.bases_upper_acgtn(place[header.contig_names[ref_id]]), options, backend.threads,
+                        dbsnp, on_regions)  # fmt: skip
+        records = 0
+        for found in caller.lines(batches, intervals):
+            writer.write(found)
+            records += len(found)
+    log(f"{records} records written to {output}")

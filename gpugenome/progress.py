@@ -1,0 +1,20 @@
+"""What a long command says while it runs: lines on standard error with the seconds since its start."""
+
+import sys
+import time
+
+from gpugenome import backend as backends
+
+_started = time.monotonic()
+
+
+def log(text: str) -> None:
+    """One line on standard error."""
+    print(f"gpugenome: [{time.monotonic() - _started:7.1f} s] {text}", file=sys.stderr, flush=True)
+
+
+def announce(device: str, threads: int | None) -> backends.Backend:
+    """Choose the device and say what it is."""
+    chosen = backends.choose(device, threads)
+    log(chosen.description)
+    return chosen
