@@ -24,22 +24,22 @@ class GermlineCommand(FastqCommand, GatkCommand):
 @click.command(name="germline", cls=GermlineCommand, context_settings={"help_option_names": ["-h", "--help"]})
 @reference
 @alignment
-@click.option("--input", "-I", "inputs", type=click.Path(), multiple=True, help="Instead of FASTQ: SAM, BAM or CRAM in any order; repeatable.")
-@click.option("--known-sites", "sites", type=click.Path(), multiple=True, help="VCF or BED of known variants for recalibration; repeatable.")
+@click.option("--input", "-I", "inputs", type=click.Path(), multiple=True, help="Instead of FASTQ: SAM, BAM or CRAM; repeatable.")
+@click.option("--known-sites", "sites", type=click.Path(), multiple=True, help="VCF or BED of known variants (recalibration); repeatable.")
 @click.option("--output", "-O", type=click.Path(), required=True, help=".vcf or .vcf.gz; '-' is plain VCF on standard output.")
 @click.option("--out-bam", type=click.Path(), help="Also write the sorted, marked and recalibrated reads.")
 @click.option("--out-recal-file", type=click.Path(), help="Also write the recalibration table.")
 @click.option("--out-duplicate-metrics", type=click.Path(), help="Also write the duplicate metrics.")
 @click.option("--dbsnp", "-D", type=click.Path(), help="VCF whose IDs go into the ID column.")
-@click.option("--create-output-variant-md5", "-OVM", "md5", type=bool, default=False, is_flag=False, flag_value=True, help="Also write .md5.")
 @caller_options
+@variant_output
 @intervals
 @device
 @threads
 @memory
 @tmp_dir
-def command(reference, alignment, inputs, sites, output, out_bam, out_recal_file, out_duplicate_metrics, dbsnp, md5, caller, intervals, device,
-            threads, memory, tmp_dir):  # fmt: skip
+def command(reference, alignment, inputs, sites, output, out_bam, out_recal_file, out_duplicate_metrics, dbsnp, index, md5, caller, intervals,
+            device, threads, memory, tmp_dir):  # fmt: skip
     """Align, sort, mark duplicates, recalibrate base qualities and call variants, with the records of bwa mem, Picard and GATK 4.6.2.0.
 
     Reads go from stage to stage in memory (sorted spill files beyond --memory); only the requested outputs are written. Without
@@ -105,8 +105,10 @@ def command(reference, alignment, inputs, sites, output, out_bam, out_recal_file
             log("no --known-sites: base qualities are not recalibrated")
         else:
             o = TableOptions()
-            arguments = arguments_table(context_size=o.context_size, indels_context_size=o.indels_context_size, maximum_cycle=o.maximum_cycle,
-                                        low_quality_tail=o.low_quality_tail, quantizing_levels=o.quantizing_levels)  # fmt: skip
+            arguments = arguments_table(
+                context_size=o.context_size, indels_context_size=o.indels_context_size, maximum_cycle=o.maximum_cycle,
+                low_quality_tail=o.low_quality_tail, quantizing_levels=o.quantizing_levels,
+            )  # fmt: skip
             table = recalibration_table(marked, bases_of, known, arguments, n, None if wanted is None else as_array(wanted))
             log("recalibration table built")
             if out_recal_file:
@@ -116,7 +118,7 @@ def command(reference, alignment, inputs, sites, output, out_bam, out_recal_file
         if out_bam:
             writer = stack.enter_context(create_reads(out_bam, marked.header, 2, n, True, False, reference))
             batches = _written(batches, writer)
-        call_to_files(batches, marked.header, genome, caller, output, wanted, dbsnp, None, True, md5, backend)
+        call_to_files(batches, marked.header, genome, caller, output, wanted, dbsnp, None, index, md5, backend)
         for _ in batches:
             pass  # records after the last interval still go to --out-bam
 

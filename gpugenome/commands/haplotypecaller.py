@@ -3,7 +3,7 @@
 import click
 
 from gpugenome.commands.caller_options import GatkCommand, caller_options
-from gpugenome.commands.options import check_input, check_output, device, intervals, memory, reference, threads, tmp_dir
+from gpugenome.commands.options import check_input, check_output, device, intervals, memory, reference, threads, tmp_dir, variant_output
 
 
 @click.command(name="haplotypecaller", cls=GatkCommand, context_settings={"help_option_names": ["-h", "--help"]})
@@ -13,9 +13,8 @@ from gpugenome.commands.options import check_input, check_output, device, interv
 @click.option("--dbsnp", "-D", type=click.Path(), help="VCF whose IDs go into the ID column.")
 @click.option("--bqsr-recal-file", "-bqsr", "table_path", type=click.Path(), help="Recalibrate qualities on the fly with this table.")
 @click.option("--assembly-region-out", type=click.Path(), help="Write the assembly regions (IGV format).")
-@click.option("--create-output-variant-index", "-OVI", "index", type=bool, default=True, is_flag=False, flag_value=True, show_default=True)
-@click.option("--create-output-variant-md5", "-OVM", "md5", type=bool, default=False, is_flag=False, flag_value=True, help="Also write .md5.")
 @caller_options
+@variant_output
 @intervals
 @device
 @threads
@@ -61,9 +60,9 @@ def command(reference, inputs, output, dbsnp, table_path, assembly_region_out, i
 
 def _padded(wanted, header, caller):
     """Intervals with the padding of assembly regions, joined where they meet."""
-    out = []
+    out, pad = [], caller.assembly_region_padding
     for ref_id, start, end in wanted:
-        start, end = max(0, start - caller.assembly_region_padding), min(int(header.contig_lengths[ref_id]), end + caller.assembly_region_padding)
+        start, end = max(0, start - pad), min(int(header.contig_lengths[ref_id]), end + pad)
         if out and out[-1][0] == ref_id and start <= out[-1][2]:
             out[-1] = (ref_id, out[-1][1], max(out[-1][2], end))
         else:

@@ -46,6 +46,16 @@ device = click.option(
 reference = click.option("--reference", "-R", type=click.Path(), required=True, help="Reference FASTA (.fa, .fa.gz).")
 
 
+def variant_output(function):
+    """Options of a VCF output: its index and its MD5."""
+    for names, default, text in (
+        (("--create-output-variant-md5", "-OVM", "md5"), False, "Also write .md5."),
+        (("--create-output-variant-index", "-OVI", "index"), True, "Also write .tbi (.idx for plain VCF)."),
+    ):
+        function = click.option(*names, type=bool, default=default, is_flag=False, flag_value=True, show_default=True, help=text)(function)
+    return function
+
+
 def intervals(function):
     """-L, -XL and what goes with them; the command gets one dict `intervals` for `read_intervals`."""
     import functools
