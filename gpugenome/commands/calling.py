@@ -28,11 +28,12 @@ def call_to_files(batches, header, genome, options, output, intervals, dbsnp, as
                 trace.handle.write(region_trace(header.contig_names[ref_id], regions).encode())
 
         lines = header_lines(options, header.contig_names, header.contig_lengths, dbsnp=dbsnp is not None)
-        writer = stack.enter_context(VariantWriter(output, lines, header.contig_names, backend.threads))
+        samples = () if options.sites_only_vcf_output else options.samples
+        writer = stack.enter_context(VariantWriter(output, lines, header.contig_names, header.contig_lengths, samples, backend.threads, index, md5))
         caller = Caller(header, lambda ref_id: genome.bases_upper_acgtn(place[header.contig_names[ref_id]]), options, backend.threads,
                         dbsnp, on_regions)  # fmt: skip
         records = 0
         for found in caller.lines(batches, intervals):
-            writer.write(found)
+            writer.write(found.text, found.offset, found.ref_id, found.start, found.end)
             records += len(found)
     log(f"{records} records written to {output}")

@@ -14,6 +14,7 @@ from gpugenome.commands.options import (
     reference,
     threads,
     tmp_dir,
+    variant_output,
 )
 
 
@@ -38,8 +39,8 @@ class GermlineCommand(FastqCommand, GatkCommand):
 @threads
 @memory
 @tmp_dir
-def command(reference, alignment, inputs, sites, output, out_bam, out_recal_file, out_duplicate_metrics, dbsnp, index, md5, caller, intervals,
-            device, threads, memory, tmp_dir):  # fmt: skip
+def command(reference, alignment, inputs, sites, output, out_bam, out_recal_file, out_duplicate_metrics, dbsnp, index, md5, caller,
+            intervals, device, threads, memory, tmp_dir):  # fmt: skip
     """Align, sort, mark duplicates, recalibrate base qualities and call variants, with the records of bwa mem, Picard and GATK 4.6.2.0.
 
     Reads go from stage to stage in memory (sorted spill files beyond --memory); only the requested outputs are written. Without
