@@ -29,7 +29,8 @@ def call_to_files(batches, header, genome, options, output, intervals, dbsnp, as
 
         lines = header_lines(options, header.contig_names, header.contig_lengths, dbsnp=dbsnp is not None)
         samples = () if options.sites_only_vcf_output else options.samples
-        writer = stack.enter_context(VariantWriter(output, lines, header.contig_names, header.contig_lengths, samples, backend.threads, index, md5))
+        contigs = header.contig_names, header.contig_lengths
+        writer = stack.enter_context(VariantWriter(output, lines, *contigs, samples, backend.threads, index, md5))
         caller = Caller(header, lambda ref_id: genome.bases_upper_acgtn(place[header.contig_names[ref_id]]), options, backend.threads,
                         dbsnp, on_regions)  # fmt: skip
         records = 0

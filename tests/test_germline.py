@@ -1,0 +1,143 @@
+"""The whole way on the demo data: FASTQ and BAM to VCF and GVCF, against the outputs of the real tools; bad input; kills."""
+
+import gzip
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pysam
+import pytest
+
+needs_bwa = pytest.mark.skipif(not shutil.which("bwa"), reason="bwa is not installed")
+
+
+def run(*arguments, **more):
+    command = [sys.executable, "-m", "gpugenome.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, **more)
+
+
+def body(path):
+    with gzip.open(path, "rt") as f:
+        return [line for line in f if not line.startswith("#")]
+
+
+@pytest.fixture(scope="module")
+def from_fastq(demo, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("germline")
+    lanes = [w for n in (1, 2) for w in ("--fastq", demo / f"demo_L00{n}_R1.fastq.gz", demo / f"demo_L00{n}_R2.fastq.gz")]
+    result = run(
+        "germline", "-R", demo / "reference.fa.gz", *lanes, "--known-sites", demo / "known_sites.vcf.gz", "-O", folder / "calls.vcf.gz",
+        "--out-bam", folder / "out.bam", "--out-recal-file", folder / "recal.table", "--out-duplicate-metrics", folder / "metrics",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+@needs_bwa
+def test_fastq_to_vcf_is_the_real_tools(demo, from_fastq):
+    assert body(from_fastq / "calls.vcf.gz") == body(demo / "golden" / "calls.vcf.gz")
+    assert (from_fastq / "calls.vcf.gz.tbi").exists() and (from_fastq / "out.bam.bai").exists()
+
+
+@needs_bwa
+def test_fastq_to_recalibrated_bam_is_the_real_tools(demo, from_fastq):
+    def records(path):
+        return [str(r) for r in pysam.AlignmentFile(path)]
+
+    assert records(from_fastq / "out.bam") == records(demo / "golden" / "recalibrated.bam")
+    with gzip.open(demo / "golden" / "recal.table.gz", "rt") as f:
+        assert (from_fastq / "recal.table").read_text() == f.read()
+    tail = [p.read_text().split("## METRICS CLASS")[1] for p in (from_fastq / "metrics", demo / "golden" / "markdup.metrics")]
+    assert tail[0] == tail[1]
+
+
+@pytest.fixture(scope="module")
+def called(demo, tmp_path_factory):
+    """haplotypecaller on the golden BAM: file name by mode."""
+    folder, out = tmp_path_factory.mktemp("calls"), {}
+    for mode in ("NONE", "GVCF"):
+        out[mode] = folder / f"{mode}.vcf.gz"
+        result = run("haplotypecaller", "-R", demo / "reference.fa.gz", "-I", demo / "golden" / "recalibrated.bam", "-O", out[mode],
+                     "-ERC", mode, "--assembly-region-out", folder / "regions.igv")  # fmt: skip
+        assert result.returncode == 0, result.stderr
+    out["regions"] = folder / "regions.igv"
+    return out
+
+
+@pytest.mark.parametrize("mode, golden", [("NONE", "calls.vcf.gz"), ("GVCF", "calls.g.vcf.gz")])
+def test_calls_are_gatks(demo, called, mode, golden):
+    assert body(called[mode]) == body(demo / "golden" / golden)
+
+
+def test_header_is_gatks(demo, called):
+    def header(path):
+        with gzip.open(path, "rt") as f:
+            return [x for x in f if x.startswith("#") and not x.startswith(("##source", "##GATKCommandLine", "##gpugenome"))]
+
+    for mode, golden in (("NONE", "calls.vcf.gz"), ("GVCF", "calls.g.vcf.gz")):
+        assert header(called[mode]) == header(demo / "golden" / golden)
+
+
+def test_assembly_regions_are_gatks(demo, called):
+    with gzip.open(demo / "golden" / "assembly_regions.igv.gz", "rt") as f:
+        assert called["regions"].read_text() == f.read()
+
+
+def test_same_bits_for_any_number_of_threads(demo, called, tmp_path):
+    for n in (1, 3):
+        result = run("haplotypecaller", "-R", demo / "reference.fa.gz", "-I", demo / "golden" / "recalibrated.bam", "-O",
+                     tmp_path / "x.vcf.gz", "--threads", n)  # fmt: skip
+        assert result.returncode == 0, result.stderr
+        digests = {hashlib.sha256("".join(body(p)).encode()).hexdigest() for p in (tmp_path / "x.vcf.gz", called["NONE"])}
+        assert len(digests) == 1
+
+
+def test_killed_at_any_moment_leaves_no_output(demo, tmp_path):
+    command = [sys.executable, "-m", "gpugenome.cli", "germline", "-R", demo / "reference.fa.gz", "-I", demo / "golden" / "recalibrated.bam",
+               "--known-sites", demo / "known_sites.vcf.gz", "-O", tmp_path / "x.vcf.gz", "--out-bam", tmp_path / "x.bam"]  # fmt: skip
+    for wait in (0.5, 1.5, 3.0):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(wait)
+        finished = process.poll() is not None
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if not finished:
+            assert not (tmp_path / "x.vcf.gz").exists() and not (tmp_path / "x.bam").exists()
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    assert (tmp_path / "x.vcf.gz").exists() and (tmp_path / "x.bam").exists()
+
+
+def problem(tmp_path, *arguments):
+    """The one line of a command that must refuse its input."""
+    result = run(*arguments, "-O", tmp_path / "out.vcf.gz")
+    assert result.returncode == 2, result.stderr
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith((".out", "out"))) == []
+    lines = [x for x in result.stderr.splitlines() if "error" in x.lower()]
+    assert len(lines) == 1, result.stderr
+    return lines[0]
+
+
+def test_bad_input_gets_one_clear_line(demo, tmp_path):
+    reference, bam = demo / "reference.fa.gz", demo / "golden" / "recalibrated.bam"
+    germline = "germline", "-R", reference
+    assert "no such file" in problem(tmp_path, *germline, "-I", tmp_path / "none.bam")
+    (tmp_path / "empty.bam").write_bytes(b"")
+    assert "empty.bam" in problem(tmp_path, *germline, "-I", tmp_path / "empty.bam")
+    (tmp_path / "cut.bam").write_bytes(bam.read_bytes()[:100_000])
+    assert "truncated" in problem(tmp_path, *germline, "-I", tmp_path / "cut.bam")
+    (tmp_path / "other.fa").write_text(">other\nACGT\n")
+    assert "contig" in problem(tmp_path, "germline", "-R", tmp_path / "other.fa", "-I", bam)
+    assert "either --fastq or --input" in problem(tmp_path, *germline)
+    assert "outside" in problem(tmp_path, *germline, "-I", bam, "-L", "made1:1-999999999")
+    assert "threads" in problem(tmp_path, *germline, "-I", bam, "--threads", "0")
+    (tmp_path / "sites.vcf").write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\nelsewhere\t5\t.\tA\tC\t.\t.\t.\n")
+    assert "elsewhere" in problem(tmp_path, *germline, "-I", bam, "--known-sites", tmp_path / "sites.vcf")
+    assert "not supported yet" in problem(tmp_path, "haplotypecaller", "-R", reference, "-I", bam, "--pileup-detection")
+    result = run(*germline, "-I", bam, "-O", tmp_path / "no" / "x.vcf.gz")
+    assert result.returncode == 2 and "does not exist" in result.stderr
+    result = run(*germline, "-I", bam, "-O", bam)
+    assert result.returncode == 2 and "both an input and an output" in result.stderr and os.path.getsize(bam) > 0
