@@ -97,8 +97,8 @@ def test_same_bits_for_any_number_of_threads(demo, called, tmp_path):
 
 
 def test_killed_at_any_moment_leaves_no_output(demo, tmp_path):
-    command = [sys.executable, "-m", "gpugenome.cli", "germline", "-R", demo / "reference.fa.gz", "-I", demo / "golden" / "recalibrated.bam",
-               "--known-sites", demo / "known_sites.vcf.gz", "-O", tmp_path / "x.vcf.gz", "--out-bam", tmp_path / "x.bam"]  # fmt: skip
+    command = [sys.executable, "-m", "gpugenome.cli", "germline", "-R", demo / "reference.fa.gz", "-I",
+               demo / "golden" / "recalibrated.bam", "--known-sites", demo / "known_sites.vcf.gz", "-O", tmp_path / "x.vcf.gz", "--out-bam", tmp_path / "x.bam"]  # fmt: skip
     for wait in (0.5, 1.5, 3.0):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(wait)
@@ -132,9 +132,10 @@ def test_bad_input_gets_one_clear_line(demo, tmp_path):
     (tmp_path / "other.fa").write_text(">other\nACGT\n")
     assert "contig" in problem(tmp_path, "germline", "-R", tmp_path / "other.fa", "-I", bam)
     assert "either --fastq or --input" in problem(tmp_path, *germline)
-    assert "outside" in problem(tmp_path, *germline, "-I", bam, "-L", "made1:1-999999999")
+    assert "outside" in problem(tmp_path, *germline, "-I", bam, "-L", "demo1:1-999999999")
     assert "threads" in problem(tmp_path, *germline, "-I", bam, "--threads", "0")
-    (tmp_path / "sites.vcf").write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\nelsewhere\t5\t.\tA\tC\t.\t.\t.\n")
+    (tmp_path / "sites.vcf").write_text("##fileformat=VCFv4.2\n"
+                                        "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\nelsewhere\t5\t.\tA\tC\t.\t.\t.\n")  # fmt: skip
     assert "elsewhere" in problem(tmp_path, *germline, "-I", bam, "--known-sites", tmp_path / "sites.vcf")
     assert "not supported yet" in problem(tmp_path, "haplotypecaller", "-R", reference, "-I", bam, "--pileup-detection")
     result = run(*germline, "-I", bam, "-O", tmp_path / "no" / "x.vcf.gz")
