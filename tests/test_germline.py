@@ -98,7 +98,8 @@ def test_same_bits_for_any_number_of_threads(demo, called, tmp_path):
 
 def test_killed_at_any_moment_leaves_no_output(demo, tmp_path):
     command = [sys.executable, "-m", "gpugenome.cli", "germline", "-R", demo / "reference.fa.gz", "-I",
-               demo / "golden" / "recalibrated.bam", "--known-sites", demo / "known_sites.vcf.gz", "-O", tmp_path / "x.vcf.gz", "--out-bam", tmp_path / "x.bam"]  # fmt: skip
+               demo / "golden" / "recalibrated.bam", "--known-sites", demo / "known_sites.vcf.gz",
+               "-O", tmp_path / "x.vcf.gz", "--out-bam", tmp_path / "x.bam"]  # fmt: skip
     for wait in (0.5, 1.5, 3.0):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(wait)
