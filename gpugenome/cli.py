@@ -14,12 +14,14 @@ from gpugenome._version import __version__
 from gpugenome.errors import EXIT_BUG, UserError
 
 COMMANDS = {
+    "germline": "FASTQ or BAM to variants in one command.",
     "index": "Index a reference for align (the files of bwa index, and one of our own).",
     "align": "Align FASTQ reads (bwa mem).",
     "sort": "Sort alignments by coordinate or query name (Picard SortSam).",
     "markdup": "Mark duplicates (Picard MarkDuplicates).",
     "bqsr": "Build the base quality recalibration table (GATK BaseRecalibrator).",
     "applybqsr": "Recalibrate base qualities (GATK ApplyBQSR).",
+    "haplotypecaller": "Call variants (GATK HaplotypeCaller).",
     "gatherbqsr": "Gather recalibration tables of scattered runs.",
     "concordance": "Compare two VCFs, field by field.",
 }

@@ -61,13 +61,17 @@ def stamp(path: Path) -> str:
 def jit(function):
     """Decorator of all CPU kernels: nogil, cached on disk, numpy error model, no fastmath.
 
-    numba's cache looks at a function's own file only and would keep a caller whose inlined callee in another file has changed;
-    here the cached code is stamped with all kernel files that the function's file imports.
+    numba's cache looks at a function's own file only and would keep a caller whose inlined callee in another file has changed; here
+    compiled code lies in a folder named after the contents of all kernel files that the function's file imports. So the same kernels
+    are compiled once, wherever they are installed.
     """
     compiled = numba.njit(nogil=True, cache=True, error_model="numpy", boundscheck=False)(function)
     file = Path(function.__code__.co_filename).resolve()
     if file.parent == _HERE:
-        compiled._cache._cache_file._source_stamp = stamp(file)
+        folder = Path(os.environ["NUMBA_CACHE_DIR"], stamp(file)[:20])
+        folder.mkdir(exist_ok=True)
+        cache = compiled._cache._cache_file
+        compiled._cache._cache_file = type(cache)(str(folder), cache._index_name.removesuffix(".nbi"), stamp(file))
     return compiled
 
 
