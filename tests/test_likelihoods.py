@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gpugenome.backend import Backend
 from gpugenome.kernels import realign_cpu
 from gpugenome.kernels.pairhmm_scalar import ERROR_F32, match_to_match_f32
 from gpugenome.steps.haplotypecaller.columns import AssemblyBatch, CallerReads, HaplotypeEvents, Haplotypes, RegionReads
@@ -121,14 +122,14 @@ def test_pair_hmm_is_the_plain_recurrence(double):
     hap, hap_offset = ascii_rows(haps)
     quality, gap = rng.integers(6, 40, len(base)).astype(np.uint8), rng.integers(20, 46, len(base)).astype(np.uint8)
     r, h = (a.ravel().astype(np.int32) for a in np.mgrid[: len(reads), : len(haps)])
-    got = pair_hmm(base, quality, gap, base_offset, hap, hap_offset, r, h, double, 1)
+    got = pair_hmm(base, quality, gap, base_offset, hap, hap_offset, r, h, double, Backend("cpu", 1))
     want = np.array([
         recurrence(reads[i], quality[base_offset[i] : base_offset[i + 1]], gap[base_offset[i] : base_offset[i + 1]], haps[j])
         for i, j in zip(r, h)
     ])  # fmt: skip
     # one step of the float32 grid of a log10 near 36 is 3.8e-6
     assert np.abs(got - want).max() < (2e-5 if double else 8e-6)
-    assert (got == pair_hmm(base, quality, gap, base_offset, hap, hap_offset, r, h, double, 3)).all()
+    assert (got == pair_hmm(base, quality, gap, base_offset, hap, hap_offset, r, h, double, Backend("cpu", 3))).all()
 
 
 def test_pcr_tables():
