@@ -8,7 +8,7 @@ Source: GATK AbstractReadThreadingGraph (behaviour; specification chapter "assem
 
 import numpy as np
 
-from gpugenome.kernels.assembly_alignment_cpu import align, with_room
+from gpugenome.kernels import smith_waterman_scalar as scalar
 from gpugenome.kernels.assembly_graph_cpu import (
     BASE,
     DST,
@@ -37,9 +37,10 @@ from gpugenome.kernels.assembly_graph_cpu import (
 )
 from gpugenome.kernels.cigar_cpu import read_length, ref_length
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.smith_waterman_scalar import LEADING_INDEL
+from gpugenome.kernels.smith_waterman_scalar import LEADING_INDEL, LOW
 
 _M, _D = 0, 2
+backtrack = jit(scalar.backtrack)
 _MOST_ELEMENTS = 3
 
 
@@ -153,14 +154,48 @@ def _spell(v, path, n, k, text, whole_sources, out):
 
 
 @jit
-def _branch_cigar(ref, alt, scores, a):
-    """CIGAR of a branch in a.cigar, without a deletion at its end; its elements. There must be room in a."""
-    count, _ = align(ref, alt, scores, LEADING_INDEL, a)
-    return count - 1 if a.cigar[count - 1] & 15 == _D else count
+def _branch_cigar(ref, alt, scores, h, f, back, cigar):
+    """CIGAR of a branch against the reference from their common first base on, without a deletion at its end; its elements.
+
+    The branch is aligned to its end, the reference as far as is best. h, f: int64[len(alt) + 1], back: uint8[(len(ref) + len(alt)) *
+    (len(alt) + 1)], cigar: uint32[2 * len(alt) + 3] scratch. Branches are short, so plain loops over rows do.
+    """
+    n, m = len(ref), len(alt)
+    match, mismatch, opened, extended = scores[0], scores[1], scores[2], scores[3]
+    stride = m + 1
+    h[0] = 0
+    f[0] = LOW
+    for j in range(1, m + 1):
+        h[j] = opened + (j - 1) * extended
+        f[j] = LOW
+    best, best_i = np.int64(-(1 << 40)), 0
+    for i in range(1, n + 1):
+        diagonal = h[0]
+        h[0] = opened + (i - 1) * extended
+        e = np.int64(LOW)
+        for j in range(1, m + 1):
+            e_open, e_ext, f_open, f_ext = h[j - 1] + opened, e + extended, h[j] + opened, f[j] + extended
+            score = diagonal + (match if ref[i - 1] == alt[j - 1] else mismatch)
+            diagonal = h[j]
+            e = max(e_open, e_ext)
+            f[j] = max(f_open, f_ext)
+            flags = (0 if e_open > e_ext else 4) | (0 if f_open > f_ext else 8)
+            if e > score:
+                score = e
+                flags |= 1
+            if f[j] > score:
+                score = f[j]
+                flags = (flags & 12) | 2
+            h[j] = score
+            back[(i + j - 2) * stride + j] = flags
+        if h[m] >= best:  # the lowest row of equals
+            best, best_i = h[m], i
+    count, _ = backtrack(back, n, m, best_i, m, LEADING_INDEL, cigar)
+    return count - 1 if cigar[count - 1] & 15 == _D else count
 
 
 @jit
-def _recover_tail(v, e, g, i, k, min_pruning, min_branch, all_branches, text, scores, path, ref_path, ref_text, alt_text, a):
+def _recover_tail(v, e, g, i, k, min_pruning, min_branch, all_branches, text, scores, path, ref_path, ref_text, alt_text):
     """Join the tail that ends in vertex i to the reference, if it can be."""
     n = _walk(v, e, g, i, min_pruning, 1, all_branches, path)
     if n < max(1, min_branch) + 1 or is_ref_source(v, g, path[0]):
@@ -169,8 +204,8 @@ def _recover_tail(v, e, g, i, k, min_pruning, min_branch, all_branches, text, sc
     n_ref = _reference_below(v, e, path[0], banned, ref_path)
     ref = ref_text[: _spell(v, ref_path, n_ref, k, text, False, ref_text)]
     alt = alt_text[: _spell(v, path, n, k, text, False, alt_text)]
-    a = with_room(a, len(ref), len(alt))
-    cigar, count = a.cigar, _branch_cigar(ref, alt, scores, a)
+    h, f, cigar = np.empty(len(alt) + 1, np.int64), np.empty(len(alt) + 1, np.int64), np.empty(2 * len(alt) + 3, np.uint32)
+    count = _branch_cigar(ref, alt, scores, h, f, np.empty((len(ref) + len(alt)) * (len(alt) + 1), np.uint8), cigar)
     if count < 1 or count > _MOST_ELEMENTS or cigar[count - 1] & 15 != _M:
         return
     last = ref_length(cigar[:count]) - 1
@@ -226,7 +261,7 @@ def _extend(v, e, g, path, n, k, extra, ref_vertex, text, text_end):
 
 
 @jit
-def _recover_head(v, e, g, i, k, min_pruning, min_branch, all_branches, text, text_end, scores, path, ref_path, ref_text, alt_text, a):
+def _recover_head(v, e, g, i, k, min_pruning, min_branch, all_branches, text, text_end, scores, path, ref_path, ref_text, alt_text):
     """Join the head that begins in vertex i to the reference, if it can be. Returns the end of text (new vertices lengthen it)."""
     n = _walk(v, e, g, i, min_pruning, 0, all_branches, path)
     if n < min_branch + 1 or is_ref_sink(v, g, path[0]):
@@ -234,8 +269,8 @@ def _recover_head(v, e, g, i, k, min_pruning, min_branch, all_branches, text, te
     n_ref = _reference_above(v, e, g, path[0], ref_path)
     ref = ref_text[: _spell(v, ref_path, n_ref, k, text, True, ref_text)]
     alt = alt_text[: _spell(v, path, n, k, text, True, alt_text)]
-    a = with_room(a, len(ref), len(alt))
-    cigar, count = a.cigar, _branch_cigar(ref, alt, scores, a)
+    h, f, cigar = np.empty(len(alt) + 1, np.int64), np.empty(len(alt) + 1, np.int64), np.empty(2 * len(alt) + 3, np.uint32)
+    count = _branch_cigar(ref, alt, scores, h, f, np.empty((len(ref) + len(alt)) * (len(alt) + 1), np.uint8), cigar)
     if count < 1 or count > _MOST_ELEMENTS or cigar[0] & 15 != _M:
         return text_end
     first = np.int64(cigar[0] >> 4)
@@ -253,17 +288,16 @@ def _recover_head(v, e, g, i, k, min_pruning, min_branch, all_branches, text, te
 
 
 @jit
-def recover(v, e, g, k, min_pruning, min_branch, all_branches, text, text_end, scores, path, ref_path, ref_text, alt_text, heads, a):
+def recover(v, e, g, k, min_pruning, min_branch, all_branches, text, text_end, scores, path, ref_path, ref_text, alt_text, heads):
     """Tie tails, then heads, back to the reference.
 
     scores: int64[4] match, mismatch, gap open, gap extend. path, ref_path, heads: int32[vertices + k]; ref_text, alt_text:
-    uint8[vertices + k] scratch. a: `Alignment` scratch. A head may add k vertices
-    and edges, and 2 k bases to text, whose end is returned.
+    uint8[vertices + k] scratch. A head may add k vertices and k + 1 edges, and 2 k bases to text, whose end is returned.
     """
     i = np.int64(g[FIRST])
     while i >= 0:
         if v[i, OUT_N] == 0 and not is_ref_sink(v, g, i):
-            _recover_tail(v, e, g, i, k, min_pruning, min_branch, all_branches, text, scores, path, ref_path, ref_text, alt_text, a)
+            _recover_tail(v, e, g, i, k, min_pruning, min_branch, all_branches, text, scores, path, ref_path, ref_text, alt_text)
         i = np.int64(v[i, NEXT])
     n = 0
     i = np.int64(g[FIRST])
@@ -275,6 +309,6 @@ def recover(v, e, g, k, min_pruning, min_branch, all_branches, text, text_end, s
     for j in range(n):
         text_end = _recover_head(
             v, e, g, np.int64(heads[j]), k, min_pruning, min_branch, all_branches, text, text_end, scores, path, ref_path, ref_text,
-            alt_text, a,
+            alt_text,
         )  # fmt: skip
     return text_end

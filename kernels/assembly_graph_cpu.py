@@ -26,6 +26,16 @@ NON_UNIQUE, MAPPED, ENTRIES, POOL, POOL_TOP, TABLE_STAMP = 10, 11, 12, 13, 14, 1
 
 
 @jit
+def grown(a, need):
+    """The array, or a longer copy if it has fewer than `need` rows."""
+    if need <= len(a):
+        return a
+    b = np.empty((max(need, 2 * len(a)),) + a.shape[1:], a.dtype)
+    b[: len(a)] = a
+    return b
+
+
+@jit
 def reset(g, recycle):
     """Make a graph empty. recycle: 1 if rows of removed vertices and edges are used again."""
     g[FIRST] = -1

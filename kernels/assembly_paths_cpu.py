@@ -1,4 +1,4 @@
-"""The best paths through a sequence graph, best first.
+"""The best paths through the sequence graphs of regions, best first.
 
 A path is a node of a tree: its parent, its last vertex and its score, the sum of log10 of edge multiplicity over that of all edges out
 of the vertex. The queue is the binary heap of Java's PriorityQueue, move by move, so that even paths which compare equal come in its order.
@@ -18,24 +18,17 @@ from gpugenome.kernels.assembly_graph_cpu import (
     OUT_FIRST,
     OUT_NEXT,
     TEXT,
+    grown,
     ref_sink,
     ref_source,
 )
+from gpugenome.kernels.assembly_graphs_cpu import GRAPH, JUST_REFERENCE
+from gpugenome.kernels.assembly_sequence_cpu import from_stored, simplify
 from gpugenome.kernels.launch import jit
 from gpugenome.kernels.log10_scalar import log10_of_integer
 
 PARENT, VERTEX = 0, 1
 """Columns of `node` int32[nodes, 2]."""
-
-
-@jit
-def grown(a, need):
-    """The array, or a longer copy if it has fewer than `need` rows."""
-    if need <= len(a):
-        return a
-    b = np.empty((max(need, 2 * len(a)),) + a.shape[1:], a.dtype)
-    b[: len(a)] = a
-    return b
 
 
 @jit
@@ -124,10 +117,10 @@ def _log10(x, table):
 
 
 @jit
-def best_paths(v, e, g, pool, most, node, score, heap, tail_a, tail_b, table, result):
-    """The `most` best paths from the source of the reference to its sink: (their number, node, score).
+def _best_paths(v, e, g, pool, most, node, score, heap, tail_a, tail_b, table, result):
+    """The `most` best paths from the source of the reference to its sink: (their number, node, score, heap).
 
-    node int32[., 2], score float64[.], heap int32[.]: scratch that grows (node and score are returned). tail_a, tail_b: int32[vertices].
+    node int32[., 2], score float64[.], heap int32[.]: scratch that grows and is returned. tail_a, tail_b: int32[vertices].
     table: float64 logarithms of whole numbers known so far, NaN elsewhere. Output: result int32[most], nodes. Changes MARK.
     """
     source, sink = ref_source(v, g), ref_sink(v, g)
@@ -168,11 +161,11 @@ def best_paths(v, e, g, pool, most, node, score, heap, tail_a, tail_b, table, re
             waiting += 1
             made += 1
             x = e[x, OUT_NEXT]
-    return found, node, score
+    return found, node, score, heap
 
 
 @jit
-def path_length(v, node, x):
+def _path_length(v, node, x):
     """Bases of a path."""
     n = np.int64(0)
     while x >= 0:
@@ -182,7 +175,7 @@ def path_length(v, node, x):
 
 
 @jit
-def spell_path(v, pool, node, x, out):
+def _spell_path(v, pool, node, x, out):
     """Write the bases of a path; len(out) is their number."""
     end = len(out)
     while x >= 0:
@@ -192,3 +185,70 @@ def spell_path(v, pool, node, x, out):
         for j in range(n):
             out[end + j] = pool[at + j]
         x = node[x, PARENT]
+
+
+@jit
+def _append_paths(v, pool, node, count, result, score, bases, lengths, scores, n_bases, n_paths):
+    """Write the paths found; bases in use after that. There must be room."""
+    for j in range(count):
+        x = np.int64(result[j])
+        n = _path_length(v, node, x)
+        _spell_path(v, pool, node, x, bases[n_bases : n_bases + n])
+        lengths[n_paths + j] = n
+        scores[n_paths + j] = score[x]
+        n_bases += n
+    return n_bases
+
+
+@jit
+def best_paths(begin, end, status, low, high, contig, k, vertex_offset, vertex_base, edge_offset, edges, most, endless):
+    """Simplify the graphs of regions begin..end and spell their best paths.
+
+    status: int8[r] of `assembly_graphs_cpu.clean_graphs`, whose graphs are vertex_base (uint8 by vertex_offset int64[r + 1]) and edges
+    (int32[., 4] by edge_offset). low, high: int32[r], reference span; contig: uint8. Output: endless int8[r], 1 where simplifying does not
+    end. Returns (bases of the paths, lengths int64[p], scores float64[p] (log10), paths of each region int64[end - begin]).
+    """
+    vertices, more_edges = np.int64(1), np.int64(0)
+    for r in range(begin, end):
+        n = vertex_offset[r + 1] - vertex_offset[r]
+        vertices = max(vertices, n)
+        more_edges = max(more_edges, edge_offset[r + 1] - edge_offset[r] - n)
+    # Bases never grow, so there are never more vertices than bases at first, and as many again during a rewrite.
+    first_bases = vertices + k
+    n = 2 * first_bases + 16
+    v, e, g = np.empty((n, 16), np.int32), np.empty((2 * (n + more_edges), 12), np.int32), np.zeros(16, np.int64)
+    pool, piece = np.empty(4 * first_bases + 128, np.uint8), np.empty((n, 7), np.int64)
+    group, chain, work, result = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32), np.empty(most, np.int32)
+    node, score, heap = np.empty((4096, 2), np.int32), np.empty(4096), np.empty(4096, np.int32)
+    table = np.full(4096, np.nan)
+    bases, lengths, scores = np.empty(1 << 16, np.uint8), np.empty(1 << 10, np.int64), np.empty(1 << 10)
+    count, n_bases, n_paths = np.zeros(end - begin, np.int64), np.int64(0), np.int64(0)
+    for r in range(begin, end):
+        endless[r] = 0
+        if status[r] == JUST_REFERENCE:
+            ref = contig[low[r] : high[r]]
+            bases, lengths, scores = grown(bases, n_bases + len(ref)), grown(lengths, n_paths + 1), grown(scores, n_paths + 1)
+            bases[n_bases : n_bases + len(ref)] = ref
+            lengths[n_paths], scores[n_paths] = len(ref), np.nan
+            n_bases += len(ref)
+            n_paths += 1
+            count[r - begin] = 1
+        if status[r] != GRAPH:
+            continue
+        from_stored(
+            vertex_base[vertex_offset[r] : vertex_offset[r + 1]], edges[edge_offset[r] : edge_offset[r + 1]], contig[low[r] : low[r] + k],
+            v, e, g, pool,
+        )  # fmt: skip
+        state = simplify(v, e, g, pool, group, chain, piece, work)
+        if state < 1:
+            endless[r] = state < 0
+            continue
+        found, node, score, heap = _best_paths(v, e, g, pool, most, node, score, heap, group, chain, table, result)
+        need = n_bases
+        for j in range(found):
+            need += _path_length(v, node, np.int64(result[j]))
+        bases, lengths, scores = grown(bases, need), grown(lengths, n_paths + found), grown(scores, n_paths + found)
+        n_bases = _append_paths(v, pool, node, found, result, score, bases, lengths, scores, n_bases, n_paths)
+        n_paths += found
+        count[r - begin] = found
+    return bases[:n_bases].copy(), lengths[:n_paths].copy(), scores[:n_paths].copy(), count

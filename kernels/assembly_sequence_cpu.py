@@ -12,7 +12,6 @@ specification chapter "assembly", section 8).
 import numpy as np
 
 from gpugenome.kernels.assembly_graph_cpu import (
-    BASE,
     DST,
     EDGES,
     ENTRY,
@@ -21,9 +20,6 @@ from gpugenome.kernels.assembly_graph_cpu import (
     IN_N,
     IN_NEXT,
     LENGTH,
-    LIVE,
-    MADE_E,
-    MARK,
     MULT,
     NEXT,
     OUT_FIRST,
@@ -37,6 +33,7 @@ from gpugenome.kernels.assembly_graph_cpu import (
     VERTICES,
     add_edge,
     add_vertex,
+    append_edge,
     is_ref_source,
     is_reference,
     keep_between,
@@ -54,28 +51,32 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 @jit
-def from_threading(rv, re, rg, k, text, v, e, g, pool):
-    """The sequence graph of a cleaned read-threading graph (rv, re, rg): last bases, whole k-mers for sources."""
+def from_stored(bases, edges, source_bases, v, e, g, pool):
+    """The sequence graph of a cleaned read-threading graph: last bases of its vertices, whole k-mer for the source.
+
+    bases: uint8 by vertex. edges: int32[., 4] (from, to, multiplicity, of the reference). source_bases: uint8, the source's k-mer.
+    """
     reset(g, 1)
     g[POOL] = 0
+    n, k = len(bases), len(source_bases)
+    leads_in = pool[len(pool) - n :]  # the end of the pool is free as yet
+    leads_in[:] = 0
+    for x in range(len(edges)):
+        leads_in[edges[x, 1]] = 1
     top = 0
-    i = rg[FIRST]
-    while i >= 0:
-        at = rv[i, TEXT]
-        if rv[i, IN_N] == 0:
-            for j in range(k):
-                pool[top + j] = text[at + j]
-            rv[i, MARK] = add_vertex(v, g, top, k)
-            top += k
-        else:
-            pool[top] = rv[i, BASE]
-            rv[i, MARK] = add_vertex(v, g, top, 1)
+    for i in range(n):
+        if leads_in[i]:
+            pool[top] = bases[i]
+            add_vertex(v, g, top, 1)
             top += 1
-        i = rv[i, NEXT]
+        else:
+            pool[top : top + k] = source_bases
+            add_vertex(v, g, top, k)
+            top += k
     g[POOL_TOP] = top
-    for x in range(rg[MADE_E]):
-        if re[x, LIVE]:
-            add_edge(v, e, g, np.int64(rv[re[x, SRC], MARK]), np.int64(rv[re[x, DST], MARK]), re[x, MULT], re[x, REF])
+    for x in range(len(edges)):
+        row = edges[x]
+        append_edge(v, e, g, np.int64(row[0]), np.int64(row[1]), row[2], row[3])
 
 
 @jit
@@ -323,8 +324,11 @@ def _split_length(v, e, g, pool, bottom, group, n):
 
 
 @jit
-def _split_suffix(v, e, g, pool, bottom, group):
-    """Split the common last bases off the vertices above `bottom`, each into a vertex of its own."""
+def _split_suffix(v, e, g, pool, bottom, group, turn):
+    """Split the common last bases off the vertices above `bottom`, each into a vertex of its own; tried once a turn."""
+    if v[bottom, SPLIT] == turn:
+        return False
+    v[bottom, SPLIT] = turn
     n = _vertices_above(v, e, bottom, group)
     if n < 2:
         return False
@@ -373,49 +377,6 @@ def _merge_suffix(v, e, g, pool, bottom, group):
         remove_vertex(v, e, g, np.int64(m))
     remove_vertex(v, e, g, bottom)
     return True
-
-
-@jit
-def _all_diamonds(v, e, g, pool, group, piece):
-    changed = False
-    i = g[FIRST]
-    while i >= 0:
-        if _merge_diamond(v, e, g, pool, i, group, piece):
-            changed = True
-            i = g[FIRST]
-        else:
-            i = np.int64(v[i, NEXT])
-    return changed
-
-
-@jit
-def _all_splits(v, e, g, pool, group, turn):
-    changed = False
-    i = g[FIRST]
-    while i >= 0:
-        again = v[i, SPLIT] != turn
-        if again:
-            v[i, SPLIT] = turn
-            again = _split_suffix(v, e, g, pool, i, group)
-        if again:
-            changed = True
-            i = g[FIRST]
-        else:
-            i = np.int64(v[i, NEXT])
-    return changed
-
-
-@jit
-def _all_merges(v, e, g, pool, group):
-    changed = False
-    i = g[FIRST]
-    while i >= 0:
-        if _merge_suffix(v, e, g, pool, i, group):
-            changed = True
-            i = g[FIRST]
-        else:
-            i = np.int64(v[i, NEXT])
-    return changed
 
 
 @jit
@@ -469,9 +430,18 @@ def _simplify(v, e, g, pool, turn, group, chain, piece):
     before = (0, 0, np.uint64(0), np.uint64(0))
     for r in range(MOST_ROUNDS + 2):
         turn += 1
-        changed = _all_diamonds(v, e, g, pool, group, piece)
-        changed |= _all_splits(v, e, g, pool, group, turn)
-        changed |= _all_merges(v, e, g, pool, group)
+        changed = False
+        for rule in range(3):
+            i = g[FIRST]
+            while i >= 0:
+                if rule == 0:
+                    done = _merge_diamond(v, e, g, pool, i, group, piece)
+                elif rule == 1:
+                    done = _split_suffix(v, e, g, pool, i, group, turn)
+                else:
+                    done = _merge_suffix(v, e, g, pool, i, group)
+                changed |= done
+                i = g[FIRST] if done else np.int64(v[i, NEXT])
         changed |= zip_chains(v, e, g, pool, group, chain)
         if not changed:
             return turn, True
