@@ -59,31 +59,36 @@ def repeat_length(ref, alt, context):
 
 
 @jit
-def _widen(span, position, ref_length, alt, region, contig, padding):
-    """Take one event into `span` (int64[4]) if it overlaps the active span. Whether it does."""
-    start, end, padded_start, padded_end = region
-    if position >= end or position + ref_length <= start:
-        return False
-    pad = padding[0]
-    if len(alt) != ref_length:
-        rest = contig[position + 1 : padded_end]
-        repeat = repeat_length(contig[position + 1 : position + ref_length], alt[1:], rest)
-        pad = padding[2] + repeat if repeat else padding[1]
-    span[VARIANT_START] = min(span[VARIANT_START], position)
-    span[VARIANT_END] = max(span[VARIANT_END], position + ref_length)
-    span[TRIMMED_START] = min(span[TRIMMED_START], position - pad)
-    span[TRIMMED_END] = max(span[TRIMMED_END], position + ref_length + pad)
-    return True
+def _widen(span, first, last, events, region, contig, padding):
+    """Take the events [first, last) that overlap the active span into `span` (int64[4]). Whether there is any."""
+    event_start, event_length, alts, alt_offset = events
+    start, end, _, padded_end = region
+    found = False
+    for e in range(first, last):
+        position, length = np.int64(event_start[e]), np.int64(event_length[e])
+        if position >= end or position + length <= start:
+            continue
+        found = True
+        pad, alt = padding[0], alts[alt_offset[e] : alt_offset[e + 1]]
+        if len(alt) != length:
+            behind = contig[position + 1 : padded_end]
+            repeat = repeat_length(contig[position + 1 : position + length], alt[1:], behind)
+            pad = padding[2] + repeat if repeat else padding[1]
+        span[VARIANT_START] = min(span[VARIANT_START], position)
+        span[VARIANT_END] = max(span[VARIANT_END], position + length)
+        span[TRIMMED_START] = min(span[TRIMMED_START], position - pad)
+        span[TRIMMED_END] = max(span[TRIMMED_END], position + length + pad)
+    return found
 
 
 @jit
-def event_spans(begin, end, regions, first_event, event_start, event_length, alt, alt_offset, given, contig, padding, found, spans):
+def event_spans(begin, end, regions, first_event, events, given, given_rows, contig, padding, found, spans):
     """The span of the events of regions [begin, end), and that span padded.
 
-    regions: (start, end, padded_start, padded_end), int32 each. first_event: int64[r+1], where the events of each region's haplotypes
-    begin. given: int64[r+1, 2], rows of more events of each region (from, to). padding: int64[3], bases around substitutions, indels and
-    repeats. found: uint8[r], whether an event overlaps the active span. spans: int32[r, 4], variant start and end, trimmed start and end
-    (where none is found: the region's start).
+    regions: (start, end, padded_start, padded_end), int32 each. events, given: (start int32, ref_length int32, alt uint8, alt_offset
+    int64). first_event: int64[r+1], where the events of each region's haplotypes begin. given_rows: int64[r, 2], rows of `given` by region.
+    padding: int64[3], bases around substitutions, indels and repeats. found: uint8[r], whether an event overlaps the active span.
+    spans: int32[r, 4], variant start and end, trimmed start and end (where none is found: the region's start).
     """
     region_start, region_end, padded_start, padded_end = regions
     span = np.empty(4, np.int64)
@@ -91,19 +96,15 @@ def event_spans(begin, end, regions, first_event, event_start, event_length, alt
         own = (np.int64(region_start[g]), np.int64(region_end[g]), np.int64(padded_start[g]), np.int64(padded_end[g]))
         span[VARIANT_START] = span[TRIMMED_START] = len(contig)
         span[VARIANT_END] = span[TRIMMED_END] = 0
-        found[g] = 0
-        for part in range(2):
-            first, last = (first_event[g], first_event[g + 1]) if part == 0 else (given[g, 0], given[g, 1])
-            for e in range(first, last):
-                mine = alt[alt_offset[e] : alt_offset[e + 1]]
-                if _widen(span, np.int64(event_start[e]), np.int64(event_length[e]), mine, own, contig, padding):
-                    found[g] = 1
-        if found[g]:
+        widened = _widen(span, first_event[g], first_event[g + 1], events, own, contig, padding)
+        if _widen(span, given_rows[g, 0], given_rows[g, 1], given, own, contig, padding) or widened:
+            found[g] = 1
             spans[g, VARIANT_START] = max(span[VARIANT_START], own[0])
             spans[g, VARIANT_END] = min(span[VARIANT_END], own[1])
             spans[g, TRIMMED_START] = max(span[TRIMMED_START], own[2])
             spans[g, TRIMMED_END] = min(span[TRIMMED_END], own[3])
         else:
+            found[g] = 0
             spans[g, :] = region_start[g]
 
 

@@ -5,11 +5,12 @@ import sys
 
 import numpy as np
 import pytest
-from caller_tables import caller_reads, haplotypes, one_region, row, text
+from caller_tables import caller_reads, haplotypes, one_region, ragged, row, text
 
+from gpugenome.steps.haplotypecaller.columns import HaplotypeEvents
 from gpugenome.steps.haplotypecaller.finalise import finalise_reads
 from gpugenome.steps.haplotypecaller.options import CallerOptions
-from gpugenome.steps.haplotypecaller.trimming import NO_VARIATION, VARIATION, TrimmedHaplotypes, trim_regions
+from gpugenome.steps.haplotypecaller.trimming import NO_VARIATION, VARIATION, trim_haplotypes, trim_regions
 
 _rng = random.Random(3)
 CONTIG = "".join(_rng.choice("ACGT") for _ in range(600))
@@ -102,7 +103,7 @@ def test_haplotypes_with_a_deleted_end_go():
     wanted, cut = np.ones(1, bool), np.array([[280, 281, 260, 301]], np.int32)
     haps = [(*changed((255, 10, "")), 0, 10, -1.0), (*changed((260, 0, "TT")), 0, 25, -2.0), (*changed(), 1, 0, np.nan)]
     table = haplotypes([haps], [150])
-    rest = TrimmedHaplotypes(table, wanted, cut).take(wanted)
+    rest = trim_haplotypes(table, wanted, cut)
     # The first begins in its deletion; the second's insertion is just outside, so it equals the reference.
     assert rest.is_reference.tolist() == [1] and text(rest.cigar) == "41M"
 
@@ -125,6 +126,42 @@ def test_reads_for_likelihoods():
     # Nothing but reads put aside: no variation.
     _, out = trimmed(changed(snp(280)), reads=({"start": 258, "cigar": "60M", "mapq": 19},))
     assert out.status.tolist() == [NO_VARIATION] and len(out.trimmed) == 0 and len(out.haplotypes) == 0
+
+
+def given_table(*alleles):
+    """HaplotypeEvents of (start, REF length, ALT)."""
+    alt, alt_offset = ragged([np.frombuffer(a.encode(), np.uint8) for _, _, a in alleles], np.uint8)
+    return HaplotypeEvents(np.array([0, len(alleles)]), np.array([s for s, _, _ in alleles], np.int32),
+                           np.array([n for _, n, _ in alleles], np.int32), alt, alt_offset)  # fmt: skip
+
+
+def test_given_alleles():
+    reads = caller_reads({"start": 200, "cigar": "200M"})
+    region, active = one_region(reads, 250, 350, length=len(CONTIG)), np.ones(1, bool)
+    finalised = finalise_reads(reads, region, active, CallerOptions())
+
+    def result(*given, haps=()):
+        table = haplotypes([[(*h, 0, 10, -1.0 - i) for i, h in enumerate(haps)] + [(*changed(), 1, 0, np.nan)]], [PADDED[0]])
+        out = trim_regions(reads, region, active, finalised, table, ARRAY, CallerOptions(), 2, given_table(*given))
+        low, n = int(out.trimmed_start[0]), int(out.trimmed_end[0] - out.trimmed_start[0])
+        edits = []
+        for bases, cigar, is_reference, k in names_and_cigars(out.haplotypes):
+            differs = [low + i for i in range(n) if bases[i] != CONTIG[low + i]] if len(bases) == n else len(bases) - n
+            edits.append((differs, cigar, is_reference, k))
+        return low, n, edits
+
+    # An allele that assembly has not found makes variation by itself; it stands behind the assembled haplotypes.
+    assert result((280, 1, snp(280)[2])) == (260, 41, [([], "41M", 1, 0), ([280], "41M", 0, 0)])
+    assert result((240, 1, snp(240)[2]))[2] == []  # begins before the region
+    assert result((360, 1, snp(360)[2]))[2] == []  # makes no variation in the region
+    # It goes into every haplotype that has nothing there, the reference first; one that is known adds nothing.
+    found = result((280, 1, snp(280)[2]), (290, 1, snp(290)[2]), haps=(changed(snp(280)), changed(snp(295))))
+    assert sorted(e[0] for e in found[2][:3]) == [[], [280], [295]]
+    assert [e[0] for e in found[2][3:]] == [[290], [280, 290], [290, 295]]
+    low, n, edits = result((290, 4, CONTIG[290]), haps=(changed(snp(292)),))
+    assert CONTIG[289:291] != CONTIG[292:294] and CONTIG[290] == CONTIG[293]  # so one base further left
+    assert edits[2:] == [(-3, f"{290 - low}M3D{n - 293 + low}M", 0, 0)] and len(edits) == 3
+    assert result((280, 1, CONTIG[280] + "ACGTACGT"))[2][1][0] == 8
 
 
 @pytest.mark.shared
@@ -154,7 +191,7 @@ def test_random_haplotypes(shared):
         low = rng.randrange(PADDED[0], 280)
         high = rng.randrange(300, PADDED[1])
         wanted = np.ones(1, bool)
-        mine = TrimmedHaplotypes(table, wanted, np.array([[low, high, low, high]], np.int32)).take(wanted)
+        mine = trim_haplotypes(table, wanted, np.array([[low, high, low, high]], np.int32))
         expected = model.trim_haplotypes(theirs, low - PADDED[0], high - 1 - PADDED[0])
         found = names_and_cigars(mine)
         assert found == [(h.bases.decode(), model.cigar_str(h.cigar), int(h.is_ref), 0 if h.is_ref else h.k) for h in expected]
