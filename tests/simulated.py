@@ -67,6 +67,7 @@ def prepare():
     api = kernelapi.FakeCUDAModule
     api.shfl_up_sync = lambda self, mask, value, delta: exchange(value, max(lane() - delta, 0) if lane() >= delta else lane())
     api.shfl_sync = lambda self, mask, value, source: exchange(value, int(source) % 32)
+    api.syncwarp = lambda self, mask=0xFFFFFFFF: exchange(None, 0)
     jit = cuda.jit
     cuda.jit = lambda function=None, forceinline=False, launch_bounds=None, **options: jit(function, **options)
     sys.modules["gpugenome.kernels.arithmetic_cuda"] = arithmetic()
