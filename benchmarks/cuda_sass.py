@@ -2,7 +2,8 @@
 
     python benchmarks/cuda_sass.py [STEM ...]          exit code 1 if a kernel does not compile
 
-Kernels are those of the SIGNATURES table of each kernels/*_cuda.py: name -> a signature or a list of them. PTX is made once, for the
+Kernels are those of the SIGNATURES table of each kernels/*_cuda.py: name -> a signature (text or a tuple of types) or
+a list of them. PTX is made once, for the
 oldest architecture, and linked to machine code for sm_75, sm_80, sm_90, and sm_100 where the toolkit knows it.
 Needs gpugenome[cuda13] (or [cuda12]); no driver is asked.
 """
@@ -55,17 +56,20 @@ def figures(log):
 
 
 def compiled_kernels(stem):
-    """(name, PTX) of a module's kernels and signatures."""
+    """(name, PTX, None), or (name, None, the error), of a module's kernels and signatures."""
     from numba import cuda
     from numba.core import sigutils
 
     module = importlib.import_module(f"gpugenome.kernels.{stem}")
     for name, signatures in module.SIGNATURES.items():
-        for signature in [signatures] if isinstance(signatures, str) else signatures:
-            arguments, _ = sigutils.normalize_signature(signature)
+        for signature in signatures if isinstance(signatures, list) else [signatures]:
+            arguments = sigutils.normalize_signature(signature)[0] if isinstance(signature, str) else signature
             with pretend_device(ARCHITECTURES[0]):
-                kernel = getattr(module, name)
-                yield name, cuda.compile_ptx(kernel.function, arguments, cc=ARCHITECTURES[0], launch_bounds=kernel.launch_bounds)[0]
+                kernel, cc = getattr(module, name), ARCHITECTURES[0]
+                try:
+                    yield name, cuda.compile_ptx(kernel.function, arguments, cc=cc, launch_bounds=kernel.launch_bounds)[0], None
+                except Exception as e:
+                    yield name, None, e
 
 
 def main(stems):
@@ -76,7 +80,11 @@ def main(stems):
             continue
         if not hasattr(importlib.import_module(f"gpugenome.kernels.{path.stem}"), "SIGNATURES"):
             continue
-        for name, ptx in compiled_kernels(path.stem):
+        for name, ptx, error in compiled_kernels(path.stem):
+            if error:
+                failed += 1
+                print(f"{path.stem:24} {name:28} FAILED {type(error).__name__}: {str(error).strip()[:1000]}")
+                continue
             for cc in ARCHITECTURES:
                 arch = f"sm_{cc[0]}{cc[1]}"
                 try:

@@ -43,7 +43,7 @@ def _fill_buckets(hashes, shift, start, order):
 
 
 @jit
-def _merge_sort(entries, paired, order, a, b, scratch):
+def merge_sort(entries, paired, order, a, b, scratch):
     n = b - a
     piece = 16
     for s in range(a, b, piece):
@@ -93,7 +93,7 @@ def _sort_buckets(begin, end, start, hashes, entries, paired, order):
             if j - i > 1:
                 if scratch.size < j - i:
                     scratch = np.empty(2 * (j - i), np.int64)
-                _merge_sort(entries, paired, order, i, j, scratch)
+                merge_sort(entries, paired, order, i, j, scratch)
             i = j
 
 

@@ -2,7 +2,7 @@
 
 - Warp shuffles: a warp's threads meet at a barrier for each.
 - Arrays inside kernels are numpy arrays (records: recarrays), so that shared scalar functions run as compiled for the CPU.
-- The single float instructions of kernels.arithmetic_cuda, from the CPU's vectors' scalar twins.
+- The single float instructions of kernels.arithmetic_cuda, from the CPU's scalar ones, and loads at addresses.
 """
 
 import sys
@@ -60,10 +60,22 @@ def arithmetic():
     return module
 
 
+def plain(a):
+    """A kernel's argument as numpy arrays."""
+    if isinstance(a, tuple):
+        return tuple(map(plain, a))
+    if isinstance(a, kernel.FakeWithinKernelCUDAArray):
+        a = a._item
+    if isinstance(a, kernel.FakeCUDAArray):
+        a = a._ary.view(np.recarray) if a._ary.dtype.names else a._ary
+    return a
+
+
 def prepare():
     """Complete the simulator of this process."""
     sys.setswitchinterval(1e-5)  # the simulator's main thread polls, and would keep the others waiting 5 ms a turn
-    kernel.FakeWithinKernelCUDAArray = lambda a: a._ary.view(np.recarray) if a._ary.dtype.names else a._ary
+    run = kernel.BlockManager.run
+    kernel.BlockManager.run = lambda self, place, *args: run(self, place, *map(plain, args))
     api = kernelapi.FakeCUDAModule
     api.shfl_up_sync = lambda self, mask, value, delta: exchange(value, max(lane() - delta, 0) if lane() >= delta else lane())
     api.shfl_sync = lambda self, mask, value, source: exchange(value, int(source) % 32)
@@ -71,3 +83,7 @@ def prepare():
     jit = cuda.jit
     cuda.jit = lambda function=None, forceinline=False, launch_bounds=None, **options: jit(function, **options)
     sys.modules["gpugenome.kernels.arithmetic_cuda"] = arithmetic()
+    from gpugenome.kernels import memory
+
+    load_u8 = memory.load_u8
+    memory.load_u8 = numba.njit(lambda address: load_u8(address))

@@ -7,7 +7,10 @@ simulator, `in_simulator("test_cuda_x", "check(...)")`, and directly at full siz
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+
+import numpy as np
 
 
 def in_simulator(module: str, *calls: str, timeout: float = 300) -> str:
@@ -23,3 +26,32 @@ def in_simulator(module: str, *calls: str, timeout: float = 300) -> str:
     )
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-8000:]
     return result.stdout
+
+
+def demo_records(reads):
+    """A batch of the demo's first reads."""
+    from gpugenome.columns import take
+    from gpugenome.io.bam import open_reads
+
+    source = open_reads(Path(__file__).resolve().parent.parent / "data" / "golden" / "recalibrated.bam", threads=1)
+    batch = next(iter(source.batches(reads)))
+    return take(batch, np.arange(min(reads, len(batch))))
+
+
+def run_both(stem, name, n, inputs, *outputs):
+    """Run a kernel of both twins over copies of the outputs, which must end with equal bytes; those of the CPU.
+
+    Arrays among the inputs, in tuples too, are copied to the device.
+    """
+    from numba import cuda
+
+    def move(a):
+        return tuple(map(move, a)) if isinstance(a, tuple) else cuda.to_device(a) if isinstance(a, np.ndarray) else a
+
+    device = [cuda.to_device(o) for o in outputs]
+    getattr(import_module(f"gpugenome.kernels.{stem}_cuda"), name)(0, n, *map(move, inputs), *device)
+    getattr(import_module(f"gpugenome.kernels.{stem}_cpu"), name)(0, n, *inputs, *outputs)
+    for mine, expected in zip(device, outputs):
+        mine = mine.copy_to_host()
+        assert mine.tobytes() == expected.tobytes(), (mine[mine != expected], expected[mine != expected])
+    return outputs
