@@ -2,10 +2,11 @@
 
     python benchmarks/harness.py FOLDER [--runs 3] [--threads 2] [--stages align,sort,...] [--out benchmarks/results.jsonl]
 
-FOLDER is made by make_data.py. Each stage's tools read the same inputs (made once, kept in FOLDER/work). Every command is a whole
-process; wall, user and system seconds and peak resident memory come from the kernel (wait4). Runs of the tools of a stage take
-turns (A B C A B C ...), one warm-up of ours first so that compiled kernels are cached. One JSON line a run with commit, CPU, device;
-the table printed at the end gives medians and the ratio of each tool to ours. `compare.py` compares two commits.
+FOLDER is made by make_data.py. Each stage's tools read the same inputs (made once by the real tools, kept in FOLDER/work); germline
+goes from FASTQ to VCF. Every command is a whole process; wall, user and system seconds come from the kernel (wait4), peak resident
+memory from it and from samples over all processes of the command. Runs of the tools of a stage take turns (A B C A B C ...), one
+warm-up of ours first so that compiled kernels are cached. One JSON line a run with commit, CPU, device; the table printed at the end
+gives medians and the ratio of each tool to ours. `compare.py` compares two commits.
 Tools that are not installed are left out and named. GATK: environment variable GATK, else ../shared/tools/get-gatk.
 """
 
@@ -14,9 +15,11 @@ import json
 import os
 import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -51,34 +54,72 @@ def find_gatk():
     return shutil.which("gatk")
 
 
+def session_mb(session):
+    """Resident memory of all processes of a session, MB."""
+    pages = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if int((folder / "stat").read_text().rsplit(")", 1)[1].split()[3]) == session:
+                pages += int((folder / "statm").read_text().split()[1])
+        except (OSError, IndexError):
+            continue  # the process ended meanwhile
+    return pages * os.sysconf("SC_PAGESIZE") / 2**20
+
+
 def measure(command, cwd, log):
-    """Run a shell command; wall, user, sys seconds and the peak RSS (MB) of its largest process."""
+    """Run a shell command; wall, user, sys seconds and the peak resident memory (MB).
+
+    The peak is that of all processes of the command together, sampled ten times a second, or of its largest one by the kernel's
+    count where that is more (short commands).
+    """
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     started = time.perf_counter()
     with open(log, "wb") as f:
-        pid = subprocess.Popen(["bash", "-c", "set -euo pipefail; " + command], cwd=cwd, stdout=f, stderr=f)
-        _, status, usage = os.wait4(pid.pid, 0)
-    pid.returncode = os.waitstatus_to_exitcode(status)
+        process = subprocess.Popen(["bash", "-c", "set -euo pipefail; " + command], cwd=cwd, stdin=subprocess.DEVNULL, stdout=f,
+                                   stderr=f, env=environment, start_new_session=True)  # fmt: skip
+        peak, ended = 0.0, threading.Event()
+
+        def sample():
+            nonlocal peak
+            while not ended.wait(0.1):
+                peak = max(peak, session_mb(process.pid))
+
+        watcher = threading.Thread(target=sample, daemon=True)
+        watcher.start()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        wall = time.perf_counter() - started
+        ended.set()
+        watcher.join()
+    process.returncode = os.waitstatus_to_exitcode(status)
     return {
-        "wall_s": round(time.perf_counter() - started, 3),
+        "wall_s": round(wall, 3),
         "user_s": round(usage.ru_utime, 3),
         "sys_s": round(usage.ru_stime, 3),
-        "peak_mb": usage.ru_maxrss // 1024,
-        "exit": pid.returncode,
+        "peak_mb": round(max(peak, usage.ru_maxrss / 1024)),
+        "exit": process.returncode,
     }
 
 
 def stages(g, gatk, t):
-    """(stage, preparation, {tool: command}) over files of the working folder; `g` is our command, `gatk` the real one."""
+    """(stage, {tool: command}, product, its maker) over files of the working folder; `g` is our command, `gatk` the real one.
+
+    The product is what later stages of all tools read.
+    """
     ref = "../reference.fa"
     known = "../known_sites.vcf.gz"
     fastq = "../reads_R1.fastq.gz ../reads_R2.fastq.gz"
     rg = r"'@RG\tID:l1\tSM:sim\tLB:lib1\tPL:ILLUMINA\tPU:l1'"
     quiet = "--verbosity ERROR --QUIET true"
     pq = "--VERBOSITY ERROR --QUIET true"
+    bwa = f"bwa mem -K 100000000 -Y -t {t} -R {rg} {ref} {fastq} 2> /dev/null | samtools view -@{t} -b --no-PG"
     return [
         ("align", {
             "gpugenome": f"{g} align -R {ref} --fastq {fastq} --read-group {rg} -O ours.aligned.bam --threads {t}",
-            "bwa": f"bwa mem -K 100000000 -Y -t {t} -R {rg} {ref} {fastq} 2> /dev/null | samtools view -@{t} -b --no-PG -o aligned.bam -",
+            "bwa": f"{bwa} -o aligned.bam -",
         }, "aligned.bam", "bwa"),
         ("sort", {
             "gpugenome": f"{g} sort -I aligned.bam -O ours.sorted.bam --threads {t}",
@@ -115,8 +156,52 @@ def stages(g, gatk, t):
         ("germline", {
             "gpugenome": f"{g} germline -R {ref} --fastq {fastq} --read-group {rg} --known-sites {known} "
                          f"-O ours.germline.vcf.gz --threads {t}",
-        }, "ours.germline.vcf.gz", "gpugenome"),
+            # the Best Practices as they are run: the real tools one after another, files between them
+            "gatk": f"{bwa} -o g.aligned.bam - && {gatk} SortSam {pq} -I g.aligned.bam -O g.sorted.bam --SORT_ORDER coordinate && "
+                    f"{gatk} MarkDuplicates {pq} -I g.sorted.bam -O g.markdup.bam -M g.metrics --CREATE_INDEX true && "
+                    f"{gatk} BaseRecalibrator {quiet} -R {ref} -I g.markdup.bam --known-sites {known} -O g.table && "
+                    f"{gatk} ApplyBQSR {quiet} -R {ref} -I g.markdup.bam --bqsr-recal-file g.table -O g.recal.bam && "
+                    f"{gatk} HaplotypeCaller {quiet} -R {ref} -I g.recal.bam -O germline.vcf.gz --native-pair-hmm-threads {t}",
+            # other callers' way: no recalibration
+            "freebayes": f"{bwa} -o f.aligned.bam - && sambamba sort -q -t {t} -m 8G -l 2 -o f.sorted.bam f.aligned.bam && "
+                         f"sambamba markdup -q -t {t} f.sorted.bam f.markdup.bam && freebayes -f {ref} f.markdup.bam > f.vcf",
+        }, "germline.vcf.gz", "gatk"),
     ]  # fmt: skip
+
+
+def installed(commands, gatk, ours):
+    """The commands whose programs are there, and the tools that are not."""
+    program = {"picard": gatk, "gatk": gatk, "gpugenome": ours.split()[0]}
+    usable = {tool: c for tool, c in commands.items() if shutil.which(program.get(tool, tool) or "")}
+    return usable, [tool for tool in commands if tool not in usable]
+
+
+def make_inputs(table, upto, work, gatk, ours):
+    """Make what stage number `upto` reads: the products of the stages before, where they are not there yet."""
+    for stage, commands, product, maker in table[:upto]:
+        if (work / product).exists():
+            continue
+        usable, _ = installed({maker: commands[maker]}, gatk, ours)
+        if not usable:
+            sys.exit(f"{work}/{product} is missing and {maker}, which makes it, is not installed")
+        print(f"making {product} by {maker}", file=sys.stderr)
+        if measure(commands[maker], work, work / f"{stage}.prepare.log")["exit"]:
+            sys.exit(f"{stage}: {maker} failed, see {work}/{stage}.prepare.log")
+
+
+def print_table(rows):
+    """Medians of each stage and tool, and wall seconds over ours."""
+    print(f"{'stage':10} {'tool':10} {'runs':>4} {'wall s':>8} {'min':>8} {'max':>8} {'user s':>8} {'peak MB':>8} {'x ours':>7}")
+    for stage in dict.fromkeys(r["stage"] for r in rows):
+        good = [r for r in rows if r["stage"] == stage and not r["exit"]]
+        mine = [r["wall_s"] for r in good if r["tool"] == "gpugenome"]
+        for tool in dict.fromkeys(r["tool"] for r in good):
+            own = [r for r in good if r["tool"] == tool]
+            mid = {k: statistics.median(r[k] for r in own) for k in ("wall_s", "user_s", "peak_mb")}
+            wall = [r["wall_s"] for r in own]
+            ratio = f"{mid['wall_s'] / statistics.median(mine):7.1f}" if mine else "      -"
+            print(f"{stage:10} {tool:10} {len(own):4} {mid['wall_s']:8.2f} {min(wall):8.2f} {max(wall):8.2f} {mid['user_s']:8.2f} "
+                  f"{mid['peak_mb']:8.0f} {ratio}")  # fmt: skip
 
 
 def main():
@@ -124,34 +209,33 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--stages", default="")
-    parser.add_argument("--tools", default="", help="only these tools (ours is always run)")
+    parser.add_argument("--stages", default="", help="only these; 'call' is call-vcf and call-gvcf")
+    parser.add_argument("--tools", default="", help="only these (ours is always run)")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results.jsonl")
     args = parser.parse_args()
     work = args.folder.resolve() / "work"
     work.mkdir(exist_ok=True)
     ours = shutil.which("gpugenome") or f"{sys.executable} -m gpugenome.cli"
     gatk = find_gatk()
-    wanted = set(filter(None, args.stages.split(",")))
-    only = set(filter(None, args.tools.split(","))) | {"gpugenome"}
+    table = stages(ours, gatk, args.threads)
+    wanted = list(filter(None, args.stages.split(",")))
+    if unknown := [w for w in wanted if not any(s[0] == w or s[0].startswith(w + "-") for s in table)]:
+        parser.error(f"unknown stages {unknown}, expected some of {[s[0] for s in table]}")
+    only = set(filter(None, args.tools.split(",")))
     base = {"commit": commit(), "cpu": cpu_model(), "cores": os.cpu_count(), "device": gpu_name(), "threads": args.threads,
             "data": args.folder.resolve().name, "date": time.strftime("%Y-%m-%d")}  # fmt: skip
     rows = []
-    for stage, commands, product, maker in stages(ours, gatk, args.threads):
-        if wanted and stage not in wanted:
+    for number, (stage, commands, _, _) in enumerate(table):
+        if wanted and not any(stage == w or stage.startswith(w + "-") for w in wanted):
             continue
-        usable = {}
-        for tool, command in commands.items():
-            program = {"picard": gatk, "gatk": gatk, "gpugenome": ours.split()[0]}.get(tool, tool)
-            if len(only) > 1 and tool not in only:
-                continue
-            if program and shutil.which(program):
-                usable[tool] = command
-            else:
-                print(f"{stage}: {tool} is not installed, left out", file=sys.stderr)
-        if not (work / product).exists() and maker in commands and maker not in usable and gatk:
-            measure(commands[maker], work, work / f"{stage}.prepare.log")
-        measure(usable["gpugenome"], work, work / f"{stage}.warmup.log")
+        usable, missing = installed({t: c for t, c in commands.items() if not only or t in only | {"gpugenome"}}, gatk, ours)
+        if missing:
+            print(f"{stage}: not installed, left out: {', '.join(missing)}", file=sys.stderr)
+        if stage != "germline":
+            make_inputs(table, number, work, gatk, ours)
+        if measure(usable["gpugenome"], work, work / f"{stage}.gpugenome.log")["exit"]:
+            print(f"{stage}: gpugenome failed, see {work}/{stage}.gpugenome.log", file=sys.stderr)
+            del usable["gpugenome"]
         for run in range(args.runs):
             for tool, command in usable.items():
                 row = {**base, "stage": stage, "tool": tool, "run": run, **measure(command, work, work / f"{stage}.{tool}.log")}
@@ -160,14 +244,7 @@ def main():
                     f.write(json.dumps(row) + "\n")
                 if row["exit"]:
                     print(f"{stage}: {tool} failed, see {work}/{stage}.{tool}.log", file=sys.stderr)
-    print(f"{'stage':10} {'tool':10} {'wall s':>8} {'user s':>8} {'peak MB':>8} {'x ours':>7}")
-    for stage in dict.fromkeys(r["stage"] for r in rows):
-        good = [r for r in rows if r["stage"] == stage and not r["exit"]]
-        mine = [r["wall_s"] for r in good if r["tool"] == "gpugenome"]
-        for tool in dict.fromkeys(r["tool"] for r in good):
-            mid = {k: statistics.median(r[k] for r in good if r["tool"] == tool) for k in ("wall_s", "user_s", "peak_mb")}
-            ratio = f"{mid['wall_s'] / statistics.median(mine):7.1f}" if mine else "      -"
-            print(f"{stage:10} {tool:10} {mid['wall_s']:8.2f} {mid['user_s']:8.2f} {mid['peak_mb']:8.0f} {ratio}")
+    print_table(rows)
 
 
 if __name__ == "__main__":

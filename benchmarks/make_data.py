@@ -60,7 +60,9 @@ def from_shared(folder, mb, depth, seed):
     name = (folder / "whole.fa.fai").read_text().split("\t")[0]
     region = region.replace("chr20", name)
     sh(f"samtools faidx whole.fa {region} | sed '1s/.*/>{name}/' > reference.fa && rm whole.fa whole.fa.fai", folder)
-    sh(f"bcftools view -r {region} {SIM}/truth.vcf.gz -Oz -o truth.vcf.gz && tabix -f truth.vcf.gz", folder)
+    # GATK compares the contig lengths in the header of known sites with the reference's
+    sh(f"samtools faidx reference.fa && bcftools view -r {region} {SIM}/truth.vcf.gz -Oz -o all.vcf.gz && "
+       "bcftools reheader -f reference.fa.fai -o truth.vcf.gz all.vcf.gz && rm all.vcf.gz && tabix -f truth.vcf.gz", folder)  # fmt: skip
     sh(f"awk '$3 <= {mb * 1_000_000}' {SIM}/truth.bed > truth.bed", folder)
     sh("bcftools view -G truth.vcf.gz -Oz -o known_sites.vcf.gz && tabix -f known_sites.vcf.gz", folder)
     for h in (1, 2):

@@ -160,6 +160,12 @@ class Header:
         return default
 
     @property
+    def assemblies(self) -> list[str | None]:
+        """The AS field of each @SQ line, None where it has none."""
+        lines = [line.split("\t") for line in self.text.splitlines() if line.startswith("@SQ")]
+        return [next((f[3:] for f in fields if f.startswith("AS:")), None) for fields in lines]
+
+    @property
     def samples(self) -> list[str]:
         """SM values, sorted as GATK does (Java String order), without repeats."""
         return sorted({g["SM"] for g in self.read_groups if "SM" in g})

@@ -41,13 +41,6 @@ def scan_lines(data, begin, end, line_start, most):
 
 
 @jit
-def _line_end(data, line_start, k):
-    """Where line k ends, without newline and carriage return."""
-    stop = line_start[k + 1] - 1
-    return stop - 1 if stop > line_start[k] and data[stop - 1] == 13 else stop
-
-
-@jit
 def check_records(begin, end, data, line_start, name_start, name_length, seq_start, seq_length, qual_start):
     """The columns of records begin..end (int64 each, into data); record i has the lines 4i..4i+3.
 
@@ -55,7 +48,7 @@ def check_records(begin, end, data, line_start, name_start, name_length, seq_sta
     """
     for i in range(begin, end):
         at = line_start[4 * i]
-        stop = _line_end(data, line_start, 4 * i)
+        stop = line_start[4 * i + 1] - 1
         if stop == at or data[at] != 64:
             return 8 * i + NO_AT
         name = data[at + 1 : stop]
@@ -70,11 +63,11 @@ def check_records(begin, end, data, line_start, name_start, name_length, seq_sta
         name_length[i] = size
         seq_start[i] = line_start[4 * i + 1]
         qual_start[i] = line_start[4 * i + 3]
-        length = _line_end(data, line_start, 4 * i + 1) - seq_start[i]
+        length = line_start[4 * i + 2] - 1 - seq_start[i]
         seq_length[i] = length
         if data[line_start[4 * i + 2]] != 43:
             return 8 * i + NO_PLUS
-        if _line_end(data, line_start, 4 * i + 3) - qual_start[i] != length:
+        if line_start[4 * i + 4] - 1 - qual_start[i] != length:
             return 8 * i + LENGTHS
         seq = data[seq_start[i] : seq_start[i] + length]
         good = True

@@ -8,8 +8,9 @@ from decimal import ROUND_HALF_UP, Decimal
 import numpy as np
 import pytest
 
+from gpugenome.batch import Header
 from gpugenome.errors import InputError
-from gpugenome.gatk.vcf_lines import header_text
+from gpugenome.gatk import vcf_lines
 from gpugenome.io.variant_text import read_variant_text
 from gpugenome.io.vcf import VariantWriter
 from gpugenome.steps.haplotypecaller.options import CallerOptions
@@ -159,8 +160,18 @@ def test_header_is_that_of_gatk(demo, name, mode):
     contigs = [line.removeprefix("##contig=<ID=").rstrip(">").split(",length=") for line in want if line.startswith("##contig")]
     lines = header_lines(CallerOptions(emit_ref_confidence=mode), [c for c, _ in contigs], [int(n) for _, n in contigs],
                          extra=["source=HaplotypeCaller"])  # fmt: skip
-    got = header_text(lines, want[-1].split("\t")[9:]).decode().splitlines()
+    got = vcf_lines.header_text(lines, want[-1].split("\t")[9:]).decode().splitlines()
     assert got == [line for line in want if not line.startswith("##GATKCommandLine")]
+
+
+def test_contigs_keep_their_assembly_and_commands_their_quotes():
+    header = Header.from_text("@HD\tVN:1.6\n@SQ\tSN:b\tLN:5\tAS:x\n@SQ\tSN:a\tLN:6\n")
+    lines = vcf_lines.contig_lines(header.contig_names, header.contig_lengths, header.assemblies)
+    command = vcf_lines.command_line("me", "Tool", 'run "it"', "1")
+    assert vcf_lines.header_text([*lines, command, "source=me"]).decode().splitlines()[1:-1] == [
+        "##contig=<ID=b,length=5,assembly=x>", "##contig=<ID=a,length=6>",
+        '##meCommandLine=<ID=Tool,CommandLine="run \\"it\\"",Version="1">', "##source=me",
+    ]  # fmt: skip
 
 
 def blocks(path):

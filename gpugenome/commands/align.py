@@ -28,11 +28,10 @@ def aligned_reads(chosen: dict, reference: str, threads: int, tmp_dir: str | Non
     ------
     UserError: files that are missing or are no FASTQ, options that contradict each other, no bwa.
     """
-    import sys
-
     from gpugenome.errors import InputError, UserError
     from gpugenome.io.fasta import Reference
     from gpugenome.io.fastq import FastqReads
+    from gpugenome.progress import log
     from gpugenome.steps.align import Alignments, BwaMem, Lane
 
     files = [p for lane in chosen["fastq"] for p in lane]
@@ -50,7 +49,7 @@ def aligned_reads(chosen: dict, reference: str, threads: int, tmp_dir: str | Non
     aligner = BwaMem(reference, chosen["bwa_options"], threads, chosen["bwa_index"], tmp_dir)
     if not aligner.has_index:
         Reference(reference)  # refuses what is no FASTA in our words
-        print(f"gpugenome: {reference}: no bwa index beside it, making one (an hour for a human genome; see --bwa-index)", file=sys.stderr)
+        log(f"{reference}: no bwa index beside it, making one (an hour for a human genome; see --bwa-index)")
     with aligner:
         yield Alignments(lanes, aligner, threads)
 

@@ -9,9 +9,13 @@ def call_to_files(batches, header, genome, options, output, intervals, dbsnp, as
     batches: coordinate-sorted ReadBatch of `header`. genome: `io.fasta.Reference`. options: CallerOptions. intervals: as
     `read_intervals` gives them. dbsnp, assembly_region_out: paths or None. backend: `backend.Backend`.
     """
+    from gpugenome._version import __version__
+    from gpugenome.gatk.vcf_lines import command_line as command_line_header
+    from gpugenome.io.known_variants import read_known_variants
     from gpugenome.io.outputs import AtomicOutput
     from gpugenome.io.vcf import VariantWriter
     from gpugenome.progress import log
+    from gpugenome.provenance import command_line
     from gpugenome.steps.haplotypecaller.engine import Caller, resolve_samples
     from gpugenome.steps.haplotypecaller.records import header_lines
     from gpugenome.steps.haplotypecaller.regions import TRACE_HEADER, region_trace
@@ -27,12 +31,14 @@ def call_to_files(batches, header, genome, options, output, intervals, dbsnp, as
             def on_regions(ref_id, regions):
                 trace.handle.write(region_trace(header.contig_names[ref_id], regions).encode())
 
-        lines = header_lines(options, header.contig_names, header.contig_lengths, dbsnp=dbsnp is not None)
+        extra = [f"source=gpugenome {__version__}", command_line_header("gpugenome", "HaplotypeCaller", command_line(), __version__)]
+        lines = header_lines(options, header.contig_names, header.contig_lengths, header.assemblies, dbsnp is not None, extra)
         samples = () if options.sites_only_vcf_output else options.samples
         contigs = header.contig_names, header.contig_lengths
         writer = stack.enter_context(VariantWriter(output, lines, *contigs, samples, backend.threads, index, md5))
+        known = read_known_variants(dbsnp, header.contig_names, backend.threads) if dbsnp else None
         caller = Caller(header, lambda ref_id: genome.bases_upper_acgtn(place[header.contig_names[ref_id]]), options, backend.threads,
-                        dbsnp, on_regions)  # fmt: skip
+                        known, on_regions)  # fmt: skip
         records = 0
         for found in caller.lines(batches, intervals):
             writer.write(found.text, found.offset, found.ref_id, found.start, found.end)

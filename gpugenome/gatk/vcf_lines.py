@@ -18,6 +18,12 @@ def filter_line(name: str, description: str) -> str:
     return f'FILTER=<ID={name},Description="{escaped}">'
 
 
+def command_line(program: str, tool: str, command: str, version: str) -> str:
+    """How the file was made. program: begins the line's key, as GATK does in GATKCommandLine."""
+    escaped = command.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{program}CommandLine=<ID={tool},CommandLine="{escaped}",Version="{version}">'
+
+
 NON_REF = (
     'ALT=<ID=NON_REF,Description="Represents any possible alternative allele not already represented at this location by REF and ALT">'
 )

@@ -18,7 +18,7 @@ from gpugenome.kernels.launch import run_chunks
 
 BATCH_READS = 50_000
 _PIECE_BYTES = 4 << 20
-_NEWLINE = np.full(1, 10, np.uint8)
+_NEWLINE, _RETURN = np.full(1, 10, np.uint8), 13
 _PROBLEMS = {
     kernel.NO_AT: "its first line does not begin with '@' (expected four lines a record)",
     kernel.NO_NAME: "it has no read name",
@@ -96,14 +96,17 @@ class FastqFile:
                 yield np.frombuffer(piece, np.uint8)
 
     def _chunks(self):
+        """The text, without carriage returns: bwa takes the one of an empty line for a base."""
+        if _is_bgzf(self._prefix):
+            chunks = BgzfReader(self.path, self.threads, self._handle, self._prefix).chunks()
+        elif self._prefix[:2] == b"\x1f\x8b":
+            chunks = self._gzip_chunks()
+        else:
+            chunks = self._plain_chunks()
         with self._handle:
-            if _is_bgzf(self._prefix):
-                reader = BgzfReader(self.path, self.threads, self._handle, self._prefix)
-                yield from reader.chunks()
-            elif self._prefix[:2] == b"\x1f\x8b":
-                yield from self._gzip_chunks()
-            else:
-                yield from self._plain_chunks()
+            for chunk in chunks:
+                returns = chunk == _RETURN
+                yield chunk[~returns] if returns.any() else chunk
 
     def _batch(self, data, line_start, n, at_end) -> FastqBatch:
         columns = [np.empty(n, np.int64) for _ in range(5)]
@@ -115,7 +118,7 @@ class FastqFile:
 
     def _refuse(self, data, line_start, i, status, at_end):
         where = f"record {self.count + i + 1}"
-        lines = [bytes(data[line_start[k] : line_start[k + 1]]).rstrip(b"\r\n") for k in range(4 * i, 4 * i + 4)]
+        lines = [bytes(data[line_start[k] : line_start[k + 1]]).rstrip(b"\n") for k in range(4 * i, 4 * i + 4)]
         if self.count + i == 0 and status == kernel.NO_AT:
             raise InputError(self.path, "is not FASTQ, expected '@' as its first character")
         if status == kernel.LENGTHS:
@@ -160,7 +163,7 @@ def _without_blank_lines(data, line_start, n):
     """n less the blank lines at the end of a file; an empty last quality line stays."""
 
     def blank(k):
-        return k >= 0 and not bytes(data[line_start[k] : line_start[k + 1]]).strip(b"\r\n")
+        return k >= 0 and not bytes(data[line_start[k] : line_start[k + 1]]).strip(b"\n")
 
     while n and blank(n - 1) and (n % 4 or blank(n - 2)):
         n -= 1

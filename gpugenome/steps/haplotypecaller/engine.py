@@ -77,7 +77,7 @@ class Caller:
     """Calls the variants of coordinate-sorted reads.
 
     header: of the reads. bases_of(ref_id): uint8, upper-case ACGTN bases of a contig. options: with samples (`resolve_samples`).
-    dbsnp: None, or what `annotation.annotate` takes. on_regions(ref_id, RegionBatch): called for every batch of regions, in order.
+    dbsnp: None, or `known_variants.KnownVariants`. on_regions(ref_id, RegionBatch): called for every batch of regions, in order.
     """
 
     def __init__(self, header: Header, bases_of, options: CallerOptions, threads: int, dbsnp=None, on_regions=None):
@@ -123,7 +123,7 @@ class Caller:
         """Genotypes, annotations and text of a part."""
         o, n = self._options, self._threads
         calls = genotype(part.reads, part.regions, part.assembly, part.likelihoods, bases, o, self._genotyping, n)
-        annotated = annotate(part.reads, part.likelihoods, calls, bases, o, self._rng, self._dbsnp, n)
+        annotated = annotate(part.reads, part.likelihoods, calls, bases, o, self._rng, self._dbsnp, n, part.assembly)
         text, offset = format_records(calls, annotated, self._header.contig_names[part.regions.ref_id], o, n)
         found = RecordLines(part.regions.ref_id, calls.start, calls.end, text, offset)
         if writer is None:

@@ -55,7 +55,7 @@ def _phase_columns(calls: CallBatch, samples: int, threads: int) -> dict[str, Te
     """PGT, PID and PS."""
     n, grouped = len(calls), calls.phase_group_start >= 0
     row = calls.phase_group_call
-    ref = calls.allele_offset[row]
+    ref = calls.allele_offset[np.where(grouped, row, 0)]
     size = calls.allele_base_offset[ref + 2] - calls.allele_base_offset[ref]
     start = offsets(np.where(grouped, size + 13, 0))
     data, length = np.empty(int(start[-1]), np.uint8), np.empty(n, np.int32)
