@@ -113,7 +113,8 @@ def print_fields(summary):
     counts = summary["categories"]
     print(f"  GATK {summary['truth']['records']} records, ours {summary['eval']['records']}; identical {counts['identical']}; "
           f"genotype concordance {100 * summary['genotype_concordance']:.4f} %")  # fmt: skip
-    print("  " + ", ".join(f"{name} {n}" for name, n in counts.items() if n and name != "identical"))
+    if others := [f"{name} {n}" for name, n in counts.items() if n and name != "identical"]:
+        print("  not identical: " + ", ".join(others))
     for name, share in sorted(summary["fields_equal"].items(), key=lambda kv: (kv[1], kv[0])):
         print(f"  {name:28} {100 * share:9.4f} % equal")
     if "gvcf_blocks" in summary:

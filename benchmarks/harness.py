@@ -104,7 +104,7 @@ def measure(command, cwd, log):
     }
 
 
-def stages(g, gatk, t):
+def stages(g, gatk, t, device):
     """(stage, {tool: command}, product, its maker) over files of the working folder; `g` is our command, `gatk` the real one.
 
     The product is what later stages of all tools read.
@@ -141,12 +141,12 @@ def stages(g, gatk, t):
             "gatk": f"{gatk} ApplyBQSR {quiet} -R {ref} -I markdup.bam --bqsr-recal-file recal.table -O recal.bam",
         }, "recal.bam", "gatk"),
         ("call-vcf", {
-            "gpugenome": f"{g} haplotypecaller -R {ref} -I recal.bam -O ours.vcf.gz --threads {t}",
+            "gpugenome": f"{g} haplotypecaller -R {ref} -I recal.bam -O ours.vcf.gz --threads {t} --device {device}",
             "gatk": f"{gatk} HaplotypeCaller {quiet} -R {ref} -I recal.bam -O calls.vcf.gz --native-pair-hmm-threads {t}",
             "freebayes": f"freebayes -f {ref} recal.bam > freebayes.vcf",
         }, "calls.vcf.gz", "gatk"),
         ("call-gvcf", {
-            "gpugenome": f"{g} haplotypecaller -R {ref} -I recal.bam -O ours.g.vcf.gz -ERC GVCF --threads {t}",
+            "gpugenome": f"{g} haplotypecaller -R {ref} -I recal.bam -O ours.g.vcf.gz -ERC GVCF --threads {t} --device {device}",
             "gatk": f"{gatk} HaplotypeCaller {quiet} -R {ref} -I recal.bam -O calls.g.vcf.gz -ERC GVCF --native-pair-hmm-threads {t}",
         }, "calls.g.vcf.gz", "gatk"),
         ("genotype", {
@@ -155,7 +155,7 @@ def stages(g, gatk, t):
         }, "genotyped.vcf.gz", "gatk"),
         ("germline", {
             "gpugenome": f"{g} germline -R {ref} --fastq {fastq} --read-group {rg} --known-sites {known} "
-                         f"-O ours.germline.vcf.gz --threads {t}",
+                         f"-O ours.germline.vcf.gz --threads {t} --device {device}",
             # the Best Practices as they are run: the real tools one after another, files between them
             "gatk": f"{bwa} -o g.aligned.bam - && {gatk} SortSam {pq} -I g.aligned.bam -O g.sorted.bam --SORT_ORDER coordinate && "
                     f"{gatk} MarkDuplicates {pq} -I g.sorted.bam -O g.markdup.bam -M g.metrics --CREATE_INDEX true && "
@@ -209,6 +209,7 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--device", default="auto", help="of our commands: auto, cpu or cuda")
     parser.add_argument("--stages", default="", help="only these; 'call' is call-vcf and call-gvcf")
     parser.add_argument("--tools", default="", help="only these (ours is always run)")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results.jsonl")
@@ -217,13 +218,13 @@ def main():
     work.mkdir(exist_ok=True)
     ours = shutil.which("gpugenome") or f"{sys.executable} -m gpugenome.cli"
     gatk = find_gatk()
-    table = stages(ours, gatk, args.threads)
+    table = stages(ours, gatk, args.threads, args.device)
     wanted = list(filter(None, args.stages.split(",")))
     if unknown := [w for w in wanted if not any(s[0] == w or s[0].startswith(w + "-") for s in table)]:
         parser.error(f"unknown stages {unknown}, expected some of {[s[0] for s in table]}")
     only = set(filter(None, args.tools.split(",")))
-    base = {"commit": commit(), "cpu": cpu_model(), "cores": os.cpu_count(), "device": gpu_name(), "threads": args.threads,
-            "data": args.folder.resolve().name, "date": time.strftime("%Y-%m-%d")}  # fmt: skip
+    base = {"commit": commit(), "cpu": cpu_model(), "cores": os.cpu_count(), "device": gpu_name() if args.device != "cpu" else "none",
+            "threads": args.threads, "data": args.folder.resolve().name, "date": time.strftime("%Y-%m-%d")}  # fmt: skip
     rows = []
     for number, (stage, commands, _, _) in enumerate(table):
         if wanted and not any(stage == w or stage.startswith(w + "-") for w in wanted):
