@@ -44,6 +44,7 @@ from gpugenome.kernels.launch import jit
 MIN_PRUNING, PRUNING_SAMPLES, MIN_BRANCH, ALL_BRANCHES, MIN_QUALITY, ANY_COMPLEXITY, ANY_REPEATS = 0, 1, 2, 3, 4, 5, 6
 """Slots of `settings` int64[7]. ANY_COMPLEXITY: graphs with many k-mers that are not unique are used as well. ANY_REPEATS: k-mers may
 repeat in the reference."""
+_S, _H = 4, 5
 UNUSABLE, NOTHING, JUST_REFERENCE, GRAPH = 0, 1, 2, 3
 """What came of a region: no usable graph; a k-mer size that ends the search without haplotypes; only the reference; a graph."""
 
@@ -57,8 +58,24 @@ def _power_of_two(n):
 
 
 @jit
-def _load(first, last, base, qual, base_offset, sample, ref, min_quality, shortest, text, text_qual, prefix, run):
-    """The text of a region (reference, then reads), its hashes and usable runs: (bases, runs)."""
+def _soft_clips(cigar):
+    """Soft-clipped bases at the left and at the right end."""
+    left, right, inside = np.int64(0), np.int64(0), False
+    for w in cigar:
+        op = w & 15
+        if op == _S:
+            if inside:
+                right = np.int64(w >> 4)
+            else:
+                left = np.int64(w >> 4)
+        elif op != _H:
+            inside = True
+    return left, right
+
+
+@jit
+def _load(first, last, base, qual, base_offset, cigar, cigar_offset, sample, ref, min_quality, shortest, text, text_qual, prefix, run):
+    """The text of a region (reference, then reads), its hashes and usable runs (soft clips left out): (bases, runs)."""
     n = np.int64(len(ref))
     text[:n] = ref
     from_ = base_offset[first]
@@ -68,7 +85,8 @@ def _load(first, last, base, qual, base_offset, sample, ref, min_quality, shorte
     hash_prefixes(text, n + size, prefix)
     runs = 0
     for i in range(first, last):
-        a, b = n + base_offset[i] - from_, n + base_offset[i + 1] - from_
+        left, right = _soft_clips(cigar[cigar_offset[i] : cigar_offset[i + 1]])
+        a, b = n + base_offset[i] - from_ + left, n + base_offset[i + 1] - from_ - right
         runs = usable_runs(text, text_qual, a, b, sample[i], min_quality, shortest, run, runs)
     return n + size, runs
 
@@ -115,13 +133,15 @@ def _store(v, e, g, bases, edges, n, m):
 
 @jit
 def clean_graphs(
-    begin, end, wanted, region_offset, base, qual, base_offset, sample, samples, low, high, contig, k, shortest, settings, scores, status
-):
+    begin, end, wanted, region_offset, base, qual, base_offset, cigar, cigar_offset, sample, samples, low, high, contig, k, shortest,
+    settings, scores, status,
+):  # fmt: skip
     """Graphs of regions begin..end for k-mers of k bases.
 
-    wanted: bool[r]. Reads of region r: rows region_offset[r]:region_offset[r + 1] of base, qual (uint8 by base_offset) and sample (int32,
-    below `samples`). low, high: int32[r], reference span; contig: uint8. shortest: the smallest k-mer size in use. settings: int64[7].
-    scores: int64[4] match, mismatch, gap open, gap extend of dangling ends. Output: status int8[r] (not written where not wanted).
+    wanted: bool[r]. Reads of region r: rows region_offset[r]:region_offset[r + 1] of base, qual (uint8 by base_offset), cigar (uint32
+    words by cigar_offset) and sample (int32, below `samples`). low, high: int32[r], reference span; contig: uint8. shortest: the smallest
+    k-mer size in use. settings: int64[7]. scores: int64[4] match, mismatch, gap open, gap extend of dangling ends. Output: status int8[r]
+    (not written where not wanted).
     Returns (last base of each vertex uint8, edges int32[., 4], vertices and edges of each region int64[end - begin, 2]); the source is the
     only vertex that no edge leads to, its bases are the first k of the reference.
     """
@@ -153,8 +173,8 @@ def clean_graphs(
             continue
         status[r] = UNUSABLE
         used, runs = _load(
-            region_offset[r], region_offset[r + 1], base, qual, base_offset, sample, ref, settings[MIN_QUALITY], shortest, text, text_qual,
-            prefix, run,
+            region_offset[r], region_offset[r + 1], base, qual, base_offset, cigar, cigar_offset, sample, ref, settings[MIN_QUALITY],
+            shortest, text, text_qual, prefix, run,
         )  # fmt: skip
         if not settings[ANY_REPEATS]:
             g[TABLE_STAMP] += 1

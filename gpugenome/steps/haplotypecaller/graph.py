@@ -60,9 +60,9 @@ class _Assembler:
         span = (regions.padded_start, regions.padded_end, self._contig, k)
         status, endless = np.full(n, assembly_graphs_cpu.UNUSABLE, np.int8), np.empty(n, np.int8)
         graphs = run_chunks(
-            assembly_graphs_cpu.clean_graphs, n, self._threads, wanted, f.region_offset, f.base, f.qual, f.base_offset, self._sample,
-            int(self._sample.max(initial=-1)) + 1, *span, min(o.kmer_size), _settings(o, any_complexity, any_repeats),
-            _scores(o.dangling_end_smith_waterman), status,
+            assembly_graphs_cpu.clean_graphs, n, self._threads, wanted, f.region_offset, f.base, f.qual, f.base_offset, f.cigar,
+            f.cigar_offset, self._sample, int(self._sample.max(initial=-1)) + 1, *span, min(o.kmer_size),
+            _settings(o, any_complexity, any_repeats), _scores(o.dangling_end_smith_waterman), status,
         )  # fmt: skip
         size = np.concatenate([p[2] for p in graphs])
         parts = run_chunks(
