@@ -45,6 +45,17 @@ store_i32 = _store(types.int32, 32)
 
 
 @intrinsic
+def address_of(typing_context, array):
+    """Where an array's values begin, int64."""
+
+    def codegen(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.ptrtoint(data, ir.IntType(64))
+
+    return types.int64(array), codegen
+
+
+@intrinsic
 def copy_bytes(typing_context, target, source, size):
     """memcpy(target, source, size): addresses and a number of bytes, int64."""
 

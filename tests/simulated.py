@@ -85,5 +85,6 @@ def prepare():
     sys.modules["gpugenome.kernels.arithmetic_cuda"] = arithmetic()
     from gpugenome.kernels import memory
 
-    load_u8 = memory.load_u8
+    load_u8, address_of = memory.load_u8, memory.address_of
     memory.load_u8 = numba.njit(lambda address: load_u8(address))
+    memory.address_of = numba.njit(lambda array: address_of(array))
