@@ -91,27 +91,62 @@ def _has_allele(h, site, alt, ref_length, event_offset, event_start, event_ref_l
 
 
 @jit
-def _other_events(h, site, event_offset, event_start):
-    """Events of a haplotype that are not at `site`: its distance from the reference haplotype, which has none."""
+def _own_events(h, g, site, event_offset, event_start, event_ref_length, event_alt, event_alt_offset):
+    """Events of haplotype h, not at `site`, that haplotype g has not."""
     n = 0
     for e in range(event_offset[h], event_offset[h + 1]):
-        n += event_start[e] != site
+        if event_start[e] == site:
+            continue
+        found = False
+        x = event_alt[event_alt_offset[e] : event_alt_offset[e + 1]]
+        for f in range(event_offset[g], event_offset[g + 1]):
+            y = event_alt[event_alt_offset[f] : event_alt_offset[f + 1]]
+            if event_start[f] != event_start[e] or event_ref_length[f] != event_ref_length[e] or len(x) != len(y):
+                continue
+            same = True
+            for k in range(len(x)):
+                same &= x[k] == y[k]
+            found |= same
+        n += not found
     return n
 
 
 @jit
-def complexity(begin, end, region, start, allele_offset, allele_base, allele_base_offset, hap_offset, support, event_offset, event_start,
-               event_ref_length, event_alt, event_alt_offset, group_offset, group_support, groups, distance, dominance):  # fmt: skip
+def _is_before(h, g, support, hap_base, hap_base_offset):
+    """Whether haplotype h comes before g by support, then by its bases as text."""
+    if support[h] != support[g]:
+        return support[h] > support[g]
+    x = hap_base[hap_base_offset[h] : hap_base_offset[h + 1]]
+    y = hap_base[hap_base_offset[g] : hap_base_offset[g + 1]]
+    for k in range(min(len(x), len(y))):
+        if x[k] != y[k]:
+            return x[k] < y[k]
+    return len(x) < len(y)
+
+
+@jit
+def complexity(begin, end, region, start, allele_offset, allele_base, allele_base_offset, hap_offset, hap_base, hap_base_offset, support,
+               event_offset, event_start, event_ref_length, event_alt, event_alt_offset, group_offset, group_support, groups, distance,
+               dominance):  # fmt: skip
     """HEC, HAPCOMP and HAPDOM of each call.
 
     group_support: int64 at group_offset[i] (room for the region's haplotypes), descending, groups int64[c] of them: reads of each group of
-    haplotypes that differ at the call's site only. By ALT, row allele_offset[i] - i + j: distance int64, events of its best-supported
-    haplotype elsewhere; dominance float64, that haplotype's share of the ALT's reads. Both are 0 for '*' and symbolic alleles.
+    haplotypes that differ at the call's site only. By ALT, row allele_offset[i] - i + j: distance int64, events elsewhere by which its
+    best-supported haplotype differs from the nearer germline one (the region's best-supported, and the next if it has half as many reads);
+    dominance float64, that haplotype's share of the ALT's reads. Both are 0 for '*' and symbolic alleles.
     """
     for i in range(begin, end):
         a, b = hap_offset[region[i]], hap_offset[region[i] + 1]
         site = start[i]
         n = 0
+        germline, second = a, -1
+        for h in range(a + 1, b):
+            if _is_before(h, germline, support, hap_base, hap_base_offset):
+                germline, second = h, germline
+            elif second < 0 or _is_before(h, second, support, hap_base, hap_base_offset):
+                second = h
+        if second >= 0 and support[second] < support[germline] // 2:
+            second = -1
         mine = group_support[group_offset[i] : group_offset[i + 1]]
         leader = np.empty(b - a, np.int64)
         for h in range(a, b):
@@ -142,13 +177,19 @@ def complexity(begin, end, region, start, allele_offset, allele_base, allele_bas
             dominance[row - i - 1] = 0.0
             if alt[0] == STAR or alt[0] == OPEN:
                 continue
-            best, top, total = -1, np.int64(-1), np.int64(0)
+            best, total = -1, np.int64(0)
             for h in range(a, b):
                 if _has_allele(h, site, alt, ref_length, event_offset, event_start, event_ref_length, event_alt, event_alt_offset):
                     total += support[h]
-                    if support[h] > top:
-                        top = support[h]
+                    if best < 0 or _is_before(h, best, support, hap_base, hap_base_offset):
                         best = h
-            if best >= 0:
-                distance[row - i - 1] = _other_events(best, site, event_offset, event_start)
-                dominance[row - i - 1] = top / total if top > 0 else 1.0 / (b - a)
+            if best < 0:
+                continue
+            dominance[row - i - 1] = support[best] / total if total > 0 else 1.0 / (b - a)
+            nearest = np.int64(1 << 30)
+            for g in (germline, second):
+                if g >= 0:
+                    away = _own_events(best, g, site, event_offset, event_start, event_ref_length, event_alt, event_alt_offset)
+                    away += _own_events(g, best, site, event_offset, event_start, event_ref_length, event_alt, event_alt_offset)
+                    nearest = min(nearest, np.int64(away))
+            distance[row - i - 1] = nearest

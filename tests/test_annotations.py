@@ -12,7 +12,7 @@ from gpugenome.errors import UserError
 from gpugenome.gatk.annotations import active_annotations
 from gpugenome.gatk.annotations.quality_by_depth import jittered
 from gpugenome.gatk.java import JavaRandom
-from gpugenome.kernels import annotations_cpu, annotations_scalar
+from gpugenome.kernels import annotations_cpu, annotations_scalar, assembly_complexity_cpu
 from gpugenome.kernels.rank_sum_cpu import rank_sum_z
 from gpugenome.steps.haplotypecaller.annotation import annotate
 from gpugenome.steps.haplotypecaller.columns import CallBatch, CallerReads, LikelihoodBatch, RegionReads
@@ -296,3 +296,35 @@ def test_annotations_on_request():
     assert (info["NCC"], info["GQ_MEAN"], "GQ_STDDEV" in info, info["Samples"]) == ("0", "120.00", False, "me")
     assert info["ClippingRankSum"] == "0.000"
     assert fields[8].startswith("GT:AD:AF:DP") and fields[9].startswith("0/1:2,2:0.500:4")
+
+
+def test_assembly_complexity():
+    """Four haplotypes: the reference, the call's SNP at 10 alone, with a SNP at 20, and with a deletion at 30."""
+    bases, base_offset = ragged([b"AAAA", b"CAAA", b"CGAA", b"CA"], np.uint8)
+    events = [[], [(10, 1, b"C")], [(10, 1, b"C"), (20, 1, b"G")], [(10, 1, b"C"), (30, 3, b"A")]]
+    flat = [e for row in events for e in row]
+    event_offset = np.cumsum([0, *map(len, events)])
+    alt, alt_offset = ragged([e[2] for e in flat], np.uint8)
+    matrix = np.array([[0, -9, -9, -9], [-0.1, 0, -9, -9], [-9, 0, -9, -9], [-9, -9, 0, -9], [-9, -9, 0, -9], [-9, -9, 0, -9.0], [0] * 4])
+    filtered = np.array([0, 0, 0, 0, 0, 0, 1], np.uint8)
+    support, hap_offset = np.zeros(4, np.int64), np.array([0, 4])
+    assembly_complexity_cpu.haplotype_support(0, 1, np.array([0, 7]), filtered, matrix.reshape(-1), np.array([0, 28]), hap_offset,
+                                              np.array([1, 0, 0, 0], np.uint8), support)  # fmt: skip
+    assert support.tolist() == [2, 1, 3, 0]  # the second read is as good as one of the reference
+    group, groups, distance, dominance = np.empty(4, np.int64), np.empty(1, np.int64), np.empty(2, np.int64), np.empty(2)
+    alleles, allele_base_offset = ragged([b"A", b"C", b"<NON_REF>"], np.uint8)
+    assembly_complexity_cpu.complexity(
+        0, 1, np.zeros(1, np.int32), np.array([10], np.int32), np.array([0, 3]), alleles, allele_base_offset, hap_offset, bases, base_offset,
+        support, event_offset, np.array([e[0] for e in flat], np.int32), np.array([e[1] for e in flat], np.int32), alt, alt_offset,
+        np.array([0, 4]), group, groups, distance, dominance,
+    )  # fmt: skip
+    # the reference and the lone SNP differ at the site only
+    assert group[: groups[0]].tolist() == [3, 3, 0]
+    assert distance.tolist() == [0, 0] and dominance.tolist() == [0.75, 0.0]
+    support[:] = [9, 1, 2, 0]  # the germline haplotype is the reference now, and nothing else
+    assembly_complexity_cpu.complexity(
+        0, 1, np.zeros(1, np.int32), np.array([10], np.int32), np.array([0, 3]), alleles, allele_base_offset, hap_offset, bases, base_offset,
+        support, event_offset, np.array([e[0] for e in flat], np.int32), np.array([e[1] for e in flat], np.int32), alt, alt_offset,
+        np.array([0, 4]), group, groups, distance, dominance,
+    )  # fmt: skip
+    assert group[: groups[0]].tolist() == [10, 2, 0] and distance.tolist() == [1, 0]

@@ -334,6 +334,7 @@ class Evidence:
         alts = int(c.allele_offset[-1]) - len(c)
         distance, dominance = np.empty(alts, np.int64), np.empty(alts)
         self._run(assembly_complexity_cpu.complexity, c.region, c.start, c.allele_offset, c.allele_base, c.allele_base_offset, h.offset,
-                  support, e.offset, e.start, e.ref_length, e.alt, e.alt_offset, room, group, groups, distance, dominance)  # fmt: skip
+                  h.base, h.base_offset, support, e.offset, e.start, e.ref_length, e.alt, e.alt_offset, room, group, groups, distance,
+                  dominance)  # fmt: skip
         inside = np.arange(len(group)) - np.repeat(room[:-1], np.diff(room)) < np.repeat(groups, np.diff(room))
         return group[inside], offsets(groups), distance, dominance
