@@ -314,7 +314,8 @@ def test_assembly_complexity():
     group, groups, distance, dominance = np.empty(4, np.int64), np.empty(1, np.int64), np.empty(2, np.int64), np.empty(2)
     alleles, allele_base_offset = ragged([b"A", b"C", b"<NON_REF>"], np.uint8)
     assembly_complexity_cpu.complexity(
-        0, 1, np.zeros(1, np.int32), np.array([10], np.int32), np.array([0, 3]), alleles, allele_base_offset, hap_offset, bases, base_offset,
+        0, 1, np.zeros(1, np.int32), np.array([10], np.int32), np.array([0, 3]), alleles, allele_base_offset, hap_offset, bases,
+        base_offset,
         support, event_offset, np.array([e[0] for e in flat], np.int32), np.array([e[1] for e in flat], np.int32), alt, alt_offset,
         np.array([0, 4]), group, groups, distance, dominance,
     )  # fmt: skip
@@ -323,7 +324,8 @@ def test_assembly_complexity():
     assert distance.tolist() == [0, 0] and dominance.tolist() == [0.75, 0.0]
     support[:] = [9, 1, 2, 0]  # the germline haplotype is the reference now, and nothing else
     assembly_complexity_cpu.complexity(
-        0, 1, np.zeros(1, np.int32), np.array([10], np.int32), np.array([0, 3]), alleles, allele_base_offset, hap_offset, bases, base_offset,
+        0, 1, np.zeros(1, np.int32), np.array([10], np.int32), np.array([0, 3]), alleles, allele_base_offset, hap_offset, bases,
+        base_offset,
         support, event_offset, np.array([e[0] for e in flat], np.int32), np.array([e[1] for e in flat], np.int32), alt, alt_offset,
         np.array([0, 4]), group, groups, distance, dominance,
     )  # fmt: skip
