@@ -7,6 +7,7 @@ simulator, `in_simulator("test_cuda_x", "check(...)")`, and directly at full siz
 import os
 import subprocess
 import sys
+import tempfile
 from importlib import import_module
 from pathlib import Path
 
@@ -19,7 +20,10 @@ def in_simulator(module: str, *calls: str, timeout: float = 300) -> str:
     Fails the test if it fails.
     """
     code = "\n".join(["import simulated", "simulated.prepare()", f"from {module} import *", *calls])
-    env = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}
+    # CPU kernels compiled here hold the stand-ins of tests/simulated.py: they must not get into the cache of the tool
+    cache = Path(tempfile.gettempdir()) / f"gpugenome-simulator-{os.getuid()}"
+    cache.mkdir(exist_ok=True)
+    env = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "NUMBA_CACHE_DIR": str(cache)}
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parent), env.get("PYTHONPATH")]))
     result = subprocess.run(
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=timeout, check=False

@@ -20,7 +20,9 @@ def jittered(qd: np.ndarray, gaussians) -> np.ndarray:
 def _values(e):
     depth = e.variant_depth
     present = (depth > 0) & ~np.isnan(e.calls.qual)
-    return [scalar_field("QD", FIXED, _spread(jittered(e.calls.qual[present] / depth[present], e.gaussians), present), present, 2)]
+    qual = e.calls.qual[present]
+    qual = np.where(qual == 0, -0.0, qual)  # GATK multiplies a log10 error of 0 by -10 and prints QD=-0.00 beside a QUAL of 0
+    return [scalar_field("QD", FIXED, _spread(jittered(qual / depth[present], e.gaussians), present), present, 2)]
 
 
 def _spread(values, present):
