@@ -33,7 +33,7 @@ def _clipped_bases(cigar, begin, end, qual):
 
 
 @jit
-def _add_read(i, at, to, reads, reference, element, min_quality, deletion_quality, gl, depth, present, mean, clips):
+def add_read(i, at, to, reads, reference, element, min_quality, deletion_quality, gl, depth, present, mean, clips):
     """Add the elements of read i on positions at..to (gl and the rest are indexed from `at`)."""
     start, end, flag, mate_ref_id, mate_start, tlen, base, qual, base_offset, cigar, cigar_offset = reads
     first, last = kept_range(np.int64(start[i]), np.int64(end[i]), np.int64(flag[i]), mate_ref_id[i], np.int64(mate_start[i]),
@@ -92,34 +92,34 @@ def _add_read(i, at, to, reads, reference, element, min_quality, deletion_qualit
 
 
 @jit
-def activity(
-    begin, end, origin, reads, sample, rank, first_row, last_row, reference, element, log_ploidy, prior, coefficient, pseudocounts,
-    min_quality, deletion_quality, probability, soft_clip,
+def likelihood_sums(
+    begin, end, origin, reads, sample, rank, first_row, last_row, reference, element, min_quality, deletion_quality,
+    gl, depth, present, soft_clip, clips,
 ):  # fmt: skip
-    """Probability of variation at positions origin + begin .. origin + end.
+    """Add the elements of all reads at positions origin + begin .. origin + end; see `activity`.
 
-    reads: (start, end, flag, mate_ref_id, mate_start, tlen, base, qual, base_offset, cigar, cigar_offset) of CallerReads.
-    sample: int32 by read; rank: int32 by sample, its place in GATK's order. first_row, last_row: reads that can overlap.
-    reference: uint8 bases of the contig. element: gatk.activity_priors.element_likelihoods. prior, coefficient: by alternate copies.
-    pseudocounts: float64[3]: reference, alternate (several samples), threshold (phred).
-    probability, soft_clip: float64[n], the results of position i (soft_clip: mean number of good soft-clipped bases).
+    Added to, by sample in GATK's order and by position from origin on: gl float64[samples, n, m + 1] (log10 likelihoods without the
+    ploidy's constant), depth int32, present uint8; soft_clip float64[n] (means) with clips int32[n], what they are means of.
     """
     at, to = origin + begin, origin + end
-    width, m = end - begin, len(prior) - 1
-    samples = len(rank)
-    gl = np.zeros((samples, width, m + 1))
-    depth = np.zeros((samples, width), np.int32)
-    present = np.zeros((samples, width), np.uint8)
-    mean, clips = np.zeros(width), np.zeros(width, np.int32)
     starts, ends = reads[0], reads[1]
+    samples = len(rank)
+    mean, count = soft_clip[begin:end], clips[begin:end]
     for s in range(samples):
+        sums, reads_here, any_here = gl[s, begin:end], depth[s, begin:end], present[s, begin:end]
         for i in range(first_row, last_row):
             if starts[i] >= to:
                 break
             if ends[i] > at and (samples == 1 or rank[sample[i]] == s):
-                _add_read(i, at, to, reads, reference, element, min_quality, deletion_quality, gl[s], depth[s], present[s], mean, clips)
+                add_read(i, at, to, reads, reference, element, min_quality, deletion_quality, sums, reads_here, any_here, mean, count)
+
+
+@jit
+def probabilities(begin, end, gl, depth, present, log_ploidy, prior, coefficient, pseudocounts, probability):
+    """Probability of variation at positions begin..end from the sums of `likelihood_sums`; see `activity`."""
+    samples, m = gl.shape[0], gl.shape[2] - 1
     chosen, post = np.empty((samples, m + 1)), np.empty(m + 1)
-    for d in range(width):
+    for d in range(begin, end):
         n = 0
         for s in range(samples):
             if present[s, d]:
@@ -132,5 +132,29 @@ def activity(
             p = single_sample_probability(chosen[0], m, prior)
         elif n > 1:
             p = joint_probability(chosen, n, m, coefficient, pseudocounts[0], pseudocounts[1], pseudocounts[2], post)
-        probability[begin + d] = p
-        soft_clip[begin + d] = mean[d]
+        probability[d] = p
+
+
+@jit
+def activity(
+    begin, end, origin, reads, sample, rank, first_row, last_row, reference, element, log_ploidy, prior, coefficient, pseudocounts,
+    min_quality, deletion_quality, probability, soft_clip,
+):  # fmt: skip
+    """Probability of variation at positions origin + begin .. origin + end.
+
+    reads: (start, end, flag, mate_ref_id, mate_start, tlen, base, qual, base_offset, cigar, cigar_offset) of CallerReads.
+    sample: int32 by read; rank: int32 by sample, its place in GATK's order. first_row, last_row: reads that can overlap.
+    reference: uint8 bases of the contig. element: gatk.activity_priors.element_likelihoods. prior, coefficient: by alternate copies.
+    pseudocounts: float64[3]: reference, alternate (several samples), threshold (phred).
+    probability, soft_clip: float64[n], the results of position i (soft_clip: mean number of good soft-clipped bases).
+    """
+    width, samples = end - begin, len(rank)
+    gl = np.zeros((samples, width, len(prior)))
+    depth, present = np.zeros((samples, width), np.int32), np.zeros((samples, width), np.uint8)
+    mean = np.zeros(width)
+    likelihood_sums(
+        0, width, origin + begin, reads, sample, rank, first_row, last_row, reference, element, min_quality, deletion_quality,
+        gl, depth, present, mean, np.zeros(width, np.int32),
+    )  # fmt: skip
+    soft_clip[begin:end] = mean
+    probabilities(0, width, gl, depth, present, log_ploidy, prior, coefficient, pseudocounts, probability[begin:end])

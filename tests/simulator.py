@@ -42,18 +42,20 @@ def demo_records(reads):
     return take(batch, np.arange(min(reads, len(batch))))
 
 
+def on_device(a):
+    """An array, or a tuple's arrays, copied to the device; anything else as it is."""
+    from numba import cuda
+
+    return tuple(map(on_device, a)) if isinstance(a, tuple) else cuda.to_device(a) if isinstance(a, np.ndarray) else a
+
+
 def run_both(stem, name, n, inputs, *outputs):
     """Run a kernel of both twins over copies of the outputs, which must end with equal bytes; those of the CPU.
 
     Arrays among the inputs, in tuples too, are copied to the device.
     """
-    from numba import cuda
-
-    def move(a):
-        return tuple(map(move, a)) if isinstance(a, tuple) else cuda.to_device(a) if isinstance(a, np.ndarray) else a
-
-    device = [cuda.to_device(o) for o in outputs]
-    getattr(import_module(f"gpugenome.kernels.{stem}_cuda"), name)(0, n, *map(move, inputs), *device)
+    device = on_device(outputs)
+    getattr(import_module(f"gpugenome.kernels.{stem}_cuda"), name)(0, n, *on_device(tuple(inputs)), *device)
     getattr(import_module(f"gpugenome.kernels.{stem}_cpu"), name)(0, n, *inputs, *outputs)
     for mine, expected in zip(device, outputs):
         mine = mine.copy_to_host()
