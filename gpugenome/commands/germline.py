@@ -86,10 +86,11 @@ def command(reference, alignment, inputs, sites, output, out_bam, out_recal_file
         check_dictionary(header, source, genome.names, genome.lengths, reference)
         wanted = read_intervals(intervals, header.contig_names, header.contig_lengths)
         known = read_sites(sites, header.contig_names, header.contig_lengths, n) if sites else None
-        if header.sort_order != "coordinate":
+        in_order = header.sort_order == "coordinate"
+        if not in_order:
             header = htsjdk_header(header, "coordinate", "none" if header.hd("GO", "") else None)
         header = htsjdk_header(header, None, None, program_line(header.text, "gpugenome germline"))
-        marked = marked_reads(reads, header, memory_bytes=budget, spill=spill, threads=n, source=source)
+        marked = marked_reads(reads, header, in_order=in_order, memory_bytes=budget, spill=spill, threads=n, source=source)
         examined = sum(r["READ_PAIRS_EXAMINED"] * 2 + r["UNPAIRED_READS_EXAMINED"] for r in marked.marks.libraries)
         lost = sum(r["READ_PAIR_DUPLICATES"] * 2 + r["UNPAIRED_READ_DUPLICATES"] for r in marked.marks.libraries)
         log(f"{examined} mapped primary reads sorted, {lost} of them marked as duplicates")

@@ -21,14 +21,14 @@ class _InOrder:
         return self._reads.batches(max_reads)
 
 
-def marked_reads(reads, header: Header, *, memory_bytes: int, spill, threads: int, source: str) -> SortedReads:
+def marked_reads(reads, header: Header, *, in_order: bool, memory_bytes: int, spill, threads: int, source: str) -> SortedReads:
     """Sort where needed and mark duplicates, as SortSam and MarkDuplicates with their defaults.
 
-    reads: what `io.bam.Replay` gives, or an object with `batches()`; header: with its sort order. Records whose header says coordinate keep
-    their order, as in MarkDuplicates. spill: `io.arrow.SpillFolder`. source: name for messages.
+    reads: an object with `batches()`; header: what the results shall have. in_order: the reads are coordinate-sorted and can be read again
+    (`io.bam.Replay`); they keep their order, as in MarkDuplicates. spill: `io.arrow.SpillFolder`. source: name for messages.
     """
     options = DuplicateOptions()
-    if header.sort_order != "coordinate":
+    if not in_order:
         return sort_and_mark(reads.batches(), header, options, memory_bytes=memory_bytes, spill=spill, threads=threads)
     marks = find_duplicates(reads.batches(), header, options, by_name=False, threads=threads, source=source)
     return SortedReads(marks.header, marks, _InOrder(reads), options, threads, spill)
