@@ -7,6 +7,8 @@ of the QD jitter go from region to region. Source: HaplotypeCaller, HaplotypeCal
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from gpugenome.batch import Header
 from gpugenome.errors import UserError
 from gpugenome.gatk.java import JavaRandom
@@ -18,6 +20,7 @@ from gpugenome.steps.haplotypecaller.columns import AssemblyBatch, CallerReads, 
 from gpugenome.steps.haplotypecaller.genotyping import GenotypingState, genotype
 from gpugenome.steps.haplotypecaller.likelihoods import likelihoods
 from gpugenome.steps.haplotypecaller.options import CallerOptions
+from gpugenome.steps.haplotypecaller.reads import offsets
 from gpugenome.steps.haplotypecaller.records import format_records
 from gpugenome.steps.haplotypecaller.reference_confidence import reference_records
 from gpugenome.steps.haplotypecaller.regions import ContigFeed, RegionMaker, contig_intervals
@@ -62,6 +65,17 @@ def split_regions(regions: RegionBatch, size: int = REGIONS_PER_PART):
         at = regions.read_offset[a : b + 1]
         yield RegionBatch(regions.ref_id, regions.start[a:b], regions.end[a:b], regions.padded_start[a:b], regions.padded_end[a:b],
                           regions.is_active[a:b], at - at[0], regions.read_index[at[0] : at[-1]])  # fmt: skip
+
+
+def only_sample(reads: CallerReads, regions: RegionBatch, sample: int) -> tuple[CallerReads, RegionBatch]:
+    """Regions with the reads of one sample (an index into the header's samples), which becomes sample 0.
+
+    Regions were found with the reads of all samples. Source: HaplotypeCallerEngine.removeReadsFromAllSamplesExcept.
+    """
+    keep = reads.sample[regions.read_index] == sample
+    kept = offsets(keep)[regions.read_offset]
+    return (replace(reads, sample=np.zeros_like(reads.sample)),
+            replace(regions, read_offset=kept, read_index=regions.read_index[keep]))  # fmt: skip
 
 
 def _until_pause(items, state):
@@ -110,6 +124,8 @@ class Caller:
         for reads, regions in items:
             if self._on_regions is not None:
                 self._on_regions(ref_id, regions)
+            if self._options.sample_name is not None:
+                reads, regions = only_sample(reads, regions, self._header.samples.index(self._options.sample_name))
             for some in split_regions(regions):
                 yield _Part(reads, some)
 
