@@ -38,7 +38,7 @@ def call_to_files(batches, header, genome, options, output, intervals, dbsnp, as
         writer = stack.enter_context(VariantWriter(output, lines, *contigs, samples, backend.threads, index, md5))
         known = read_known_variants(dbsnp, header.contig_names, backend.threads) if dbsnp else None
         caller = Caller(header, lambda ref_id: genome.bases_upper_acgtn(place[header.contig_names[ref_id]]), options, backend.threads,
-                        known, on_regions)  # fmt: skip
+                        known, on_regions, backend)  # fmt: skip
         records = 0
         for found in caller.lines(batches, intervals):
             writer.write(found.text, found.offset, found.ref_id, found.start, found.end)

@@ -92,11 +92,13 @@ class Caller:
 
     header: of the reads. bases_of(ref_id): uint8, upper-case ACGTN bases of a contig. options: with samples (`resolve_samples`).
     dbsnp: None, or `known_variants.KnownVariants`. on_regions(ref_id, RegionBatch): called for every batch of regions, in order.
+    backend: `backend.Backend`, where the PairHMM runs; by default the CPU.
     """
 
-    def __init__(self, header: Header, bases_of, options: CallerOptions, threads: int, dbsnp=None, on_regions=None):
+    def __init__(self, header: Header, bases_of, options: CallerOptions, threads: int, dbsnp=None, on_regions=None, backend=None):
         self._header, self._bases_of, self._options, self._threads = header, bases_of, options, threads
         self._dbsnp, self._on_regions = dbsnp, on_regions
+        self._part_backend = replace(backend, threads=1) if backend else None
         self._rng, self._genotyping = JavaRandom(), GenotypingState()
 
     def lines(self, batches, intervals=None):
@@ -132,7 +134,7 @@ class Caller:
     def _assemble(self, part):
         """Assembly and likelihoods, on one thread: parts run side by side."""
         part.assembly = assemble_regions(part.reads, part.regions, self._bases_of(part.regions.ref_id), self._options, 1)
-        part.likelihoods = likelihoods(part.reads, part.assembly, self._options, 1)
+        part.likelihoods = likelihoods(part.reads, part.assembly, self._options, 1, self._part_backend)
         return part
 
     def _finish(self, part, bases, writer):
