@@ -4,7 +4,7 @@
 
 FOLDER is made by make_data.py. Each stage's tools read the same inputs (made once by the real tools, kept in FOLDER/work); germline
 goes from FASTQ to VCF. Every command is a whole process; wall, user and system seconds come from the kernel (wait4), peak resident
-memory from it and from samples over all processes of the command. Runs of the tools of a stage take turns (A B C A B C ...), one
+memory from samples over all processes of the command. Runs of the tools of a stage take turns (A B C A B C ...), one
 warm-up of ours first so that compiled kernels are cached. One JSON line a run with commit, CPU, device; the table printed at the end
 gives medians and the ratio of each tool to ours. `compare.py` compares two commits.
 Tools that are not installed are left out and named. GATK: environment variable GATK, else ../shared/tools/get-gatk.
@@ -55,22 +55,24 @@ def find_gatk():
 
 
 def session_mb(session):
-    """Resident memory of all processes of a session, MB."""
-    pages = 0
+    """(resident memory of all processes of a session, the most that one of them has had so far), MB."""
+    pages, most = 0, 0
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if int((folder / "stat").read_text().rsplit(")", 1)[1].split()[3]) == session:
-                pages += int((folder / "statm").read_text().split()[1])
+            if int((folder / "stat").read_text().rsplit(")", 1)[1].split()[3]) != session:
+                continue
+            pages += int((folder / "statm").read_text().split()[1])
+            most = max(most, int((folder / "status").read_text().split("VmHWM:")[1].split()[0]))
         except (OSError, IndexError):
             continue  # the process ended meanwhile
-    return pages * os.sysconf("SC_PAGESIZE") / 2**20
+    return pages * os.sysconf("SC_PAGESIZE") / 2**20, most / 2**10
 
 
 def measure(command, cwd, log):
     """Run a shell command; wall, user, sys seconds and the peak resident memory (MB).
 
     The peak is that of all processes of the command together, sampled ten times a second, or of its largest one by the kernel's
-    count where that is more (short commands).
+    count at the last sample where that is more. wait4's own count is no use: a process starts with that of the one it was forked from.
     """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     started = time.perf_counter()
@@ -82,7 +84,7 @@ def measure(command, cwd, log):
         def sample():
             nonlocal peak
             while not ended.wait(0.1):
-                peak = max(peak, session_mb(process.pid))
+                peak = max(peak, *session_mb(process.pid))
 
         watcher = threading.Thread(target=sample, daemon=True)
         watcher.start()
@@ -99,7 +101,7 @@ def measure(command, cwd, log):
         "wall_s": round(wall, 3),
         "user_s": round(usage.ru_utime, 3),
         "sys_s": round(usage.ru_stime, 3),
-        "peak_mb": round(max(peak, usage.ru_maxrss / 1024)),
+        "peak_mb": round(peak),
         "exit": process.returncode,
     }
 
