@@ -42,15 +42,15 @@ class BgzfReader:
     """Inflates a BGZF file or stream chunk by chunk, the next chunk while the last one is used.
 
     path: file name, or "-" for standard input. handle: an open binary file to read instead (`prefix`: bytes already read from it;
-    needs_end: without the end marker it is taken as cut off).
+    needs_end: without the end marker it is taken as cut off). chunk_bytes: inflated bytes of a chunk, about.
 
     Raises
     ------
     InputError: from `chunks` and `inflate_at`: damaged, truncated or not BGZF.
     """
 
-    def __init__(self, path, threads=2, handle=None, prefix=b"", needs_end=False):
-        self.path, self.threads = path, threads
+    def __init__(self, path, threads=2, handle=None, prefix=b"", needs_end=False, chunk_bytes=_CHUNK_BYTES):
+        self.path, self.threads, self._chunk_bytes = path, threads, chunk_bytes
         self.handle, self.prefix, self.needs_end = handle, prefix, needs_end
         self.raw = None
         if handle is None:
@@ -60,11 +60,11 @@ class BgzfReader:
                     self.raw = np.frombuffer(mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ), np.uint8) if size else np.empty(0, np.uint8)
             except OSError as e:
                 raise InputError(path, f"cannot be read: {e.strerror}") from None
-        slots = _CHUNK_BYTES // 1024
+        slots = max(chunk_bytes // 1024, 1024)
         self._starts, self._sizes, self._raw_sizes = (np.empty(slots, np.int64) for _ in range(3))
 
     def _scan(self, raw, begin, base):
-        n, at, status = kernel.scan_blocks(raw, begin, raw.size, _CHUNK_BYTES, self._starts, self._sizes, self._raw_sizes)
+        n, at, status = kernel.scan_blocks(raw, begin, raw.size, self._chunk_bytes, self._starts, self._sizes, self._raw_sizes)
         if status != kernel.OK:
             raise InputError(self.path, _STATUS[status], f"byte {base + at}")
         return n, at

@@ -1,50 +1,13 @@
 """Known variants with their IDs from a VCF (plain, gzip or BGZF), in pieces: only positions, IDs and alleles stay in memory."""
 
-import gzip
-import zlib
-
 import numpy as np
 
 from gpugenome.errors import InputError
-from gpugenome.io.bgzf import BgzfReader
+from gpugenome.io.text_lines import whole_lines
 from gpugenome.kernels import known_variants_cpu as kernel
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.kernels.vcf_compare_cpu import find_lines
 from gpugenome.known_variants import ContigVariants, KnownVariants
-
-_PIECE = 32 << 20
-_BGZF_EXTRA = b"BC\x02\x00"
-
-
-def _pieces(path, threads):
-    """The file's text as uint8 arrays."""
-    try:
-        with open(path, "rb") as f:
-            head = f.read(16)
-        if head[:2] == b"\x1f\x8b" and head[12:16] == _BGZF_EXTRA:
-            yield from BgzfReader(path, threads).chunks()
-            return
-        with gzip.open(path) if head[:2] == b"\x1f\x8b" else open(path, "rb") as f:
-            while piece := f.read(_PIECE):
-                yield np.frombuffer(piece, np.uint8)
-    except (OSError, EOFError, zlib.error) as e:
-        raise InputError(path, f"cannot be read as a VCF: {e}") from None
-
-
-def _whole_lines(path, threads):
-    """The text in pieces that end with a line's end."""
-    rest = np.empty(0, np.uint8)
-    for piece in _pieces(path, threads):
-        data = np.concatenate([rest, piece])
-        ends = np.flatnonzero(data[-(1 << 16) :] == 10)
-        if not len(ends):
-            rest = data
-            continue
-        cut = max(0, len(data) - (1 << 16)) + int(ends[-1]) + 1
-        yield data[:cut]
-        rest = data[cut:]
-    if len(rest):
-        yield rest
 
 
 def read_known_variants(path: str, names, threads: int = 1) -> KnownVariants:
@@ -57,7 +20,7 @@ def read_known_variants(path: str, names, threads: int = 1) -> KnownVariants:
     contigs = {name: i for i, name in enumerate(names)}
     parts: dict[int, list[tuple]] = {}
     current, seen, first = -1, 0, True
-    for data in _whole_lines(path, threads):
+    for data in whole_lines(path, threads):
         if first and not data[:16].tobytes().startswith(b"##fileformat=VCF"):
             raise InputError(path, "is not a VCF: it does not begin with ##fileformat=VCF")
         starts, ends = find_lines(data)
