@@ -8,7 +8,7 @@ import numpy as np
 from gpugenome.kernels.bam_records_cpu import _find_tag
 from gpugenome.kernels.covariates_scalar import base_code, context_of, cycle_of
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.memory import load_u8, load_u32
+from gpugenome.kernels.memory import address_of, load_u8, load_u32
 
 M, I, D, N, S, H, P, EQ, X = range(9)
 READ_BASES = (1 << M) | (1 << I) | (1 << S) | (1 << EQ) | (1 << X)
@@ -228,7 +228,7 @@ def _mismatches(op, length, n, pos, code, reference, wrong):
 @jit
 def prepare(data, offset, i, pos, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar, op, length, op_2, length_2):
     """CIGAR, window of stored bases and position after all clips: (elements, first base, end base, pos). Empty: first == end."""
-    cigar = np.int64(data.ctypes.data) + offset[i] + 36 + name_length
+    cigar = address_of(data) + offset[i] + 36 + name_length
     bases = np.int64(0)
     for k in range(n_cigar):
         element = np.int64(load_u32(cigar + 4 * k))
@@ -254,8 +254,8 @@ def prepare(data, offset, i, pos, flag, mate_ref_id, mate_pos, tlen, name_length
             if first >= last:
                 return 0, first, first, place
             n = canonical(op, length, n, op_2, length_2)
-            op[:n] = op_2[:n]
-            length[:n] = length_2[:n]
+            for k in range(n):
+                op[k], length[k] = op_2[k], length_2[k]
     while n > 0 and (op[n - 1] == H or op[n - 1] == S):
         if op[n - 1] == S:
             last -= length[n - 1]
@@ -271,8 +271,8 @@ def prepare(data, offset, i, pos, flag, mate_ref_id, mate_pos, tlen, name_length
     if first >= last or n == 0:
         return 0, first, first, place
     n = canonical(op, length, n, op_2, length_2)
-    op[:n] = op_2[:n]
-    length[:n] = length_2[:n]
+    for k in range(n):
+        op[k], length[k] = op_2[k], length_2[k]
     return n, first, last, place
 
 
