@@ -8,6 +8,7 @@ createAlleleMapper), HaplotypeCallerGenotypingEngine.removeAltAllelesIfTooManyGe
 
 import numpy as np
 
+from gpugenome.kernels.given_records_cpu import STAR
 from gpugenome.kernels.launch import jit
 
 REFERENCE, SPANNING, NON_REF = -1, -2, -3
@@ -241,7 +242,8 @@ def _matches_given(code, n, start, site_ref, g, given_ref_length, given_alt, giv
     if n - site_ref != m - given_ref_length[g]:
         return False
     for k in range(min(n, m)):
-        if allele_byte(code, k, start, ref_length, alt, alt_offset, contig) != given_alt[given_alt_offset[g] + k]:
+        base = np.uint8(STAR) if code == SPANNING else allele_byte(code, k, start, ref_length, alt, alt_offset, contig)
+        if base != given_alt[given_alt_offset[g] + k]:
             return False
     return True
 
@@ -259,7 +261,7 @@ def force_alleles(
     for i in range(begin, end):
         r = site_region[i]
         for k in range(allele_offset[i], allele_offset[i + 1]):
-            if allele[k] < 0:
+            if allele[k] == REFERENCE or allele[k] == NON_REF:
                 continue
             for g in range(given_first[r], given_last[r]):
                 if _matches_given(allele[k], length[k], site_start[i], site_ref_length[i], g, given_ref_length, given_alt, given_alt_offset,

@@ -8,6 +8,7 @@ import numpy as np
 from gpugenome.kernels.assembly_alignment_cpu import PADDING, haplotype_cigar, pad
 from gpugenome.kernels.cigar_cpu import OP_M, READ_MASK
 from gpugenome.kernels.finalise_cpu import read_index
+from gpugenome.kernels.given_records_cpu import OPEN, STAR
 from gpugenome.kernels.launch import jit
 from gpugenome.kernels.smith_waterman_scalar import INDEL
 
@@ -53,6 +54,13 @@ def _is_known(g, haps, events, given):
         if start[e] == given_start[g] and length[e] == given_length[g] and _equal(alt[alt_offset[e] : alt_offset[e + 1]], mine):
             return True
     return False
+
+
+@jit
+def _has_bases(g, given):
+    """Whether the given allele g is neither "*" nor symbolic."""
+    first = given[2][given[3][g]]
+    return first != STAR and first != OPEN
 
 
 @jit
@@ -122,7 +130,7 @@ def inject(begin, end, haplotypes, events, given, given_rows, count):
         bases_of = best[: _best_haplotypes(first, last, is_reference, score, best)]
         for k in range(given_rows[g, 0], given_rows[g, 1] if first < last else given_rows[g, 0]):
             position, length = np.int64(given_start[k]), np.int64(given_length[k])
-            if _is_known(k, (first, last), events, given):
+            if _is_known(k, (first, last), events, given) or not _has_bases(k, given):
                 continue
             for h in bases_of:
                 if _overlaps(h, position, position + length, events):

@@ -8,6 +8,7 @@ import numpy as np
 
 from gpugenome.kernels.cigar_cpu import OP_D, OP_I, REF_MASK, trim_cigar
 from gpugenome.kernels.finalise_cpu import compare_bytes
+from gpugenome.kernels.given_records_cpu import OPEN
 from gpugenome.kernels.launch import jit
 
 LOW, HIGH = 0, 1
@@ -70,7 +71,7 @@ def _widen(span, first, last, events, region, contig, padding):
             continue
         found = True
         pad, alt = padding[0], alts[alt_offset[e] : alt_offset[e + 1]]
-        if len(alt) != length:
+        if len(alt) != length and alt[0] != OPEN:
             behind = contig[position + 1 : padded_end]
             repeat = repeat_length(contig[position + 1 : position + length], alt[1:], behind)
             pad = padding[2] + repeat if repeat else padding[1]

@@ -38,6 +38,7 @@ _ARGUMENTS = [
     ("kmer_size", None, click.IntRange(1), True, "k of the assembly graphs."),
     ("dont_use_soft_clipped_bases", None, bool, False, "Leave soft-clipped bases out."),
     ("max_mnp_distance", "mnp-dist", click.IntRange(0), False, "Substitutions this near become one MNP."),
+    ("force_call_filtered_alleles", "genotype-filtered-alleles", bool, False, "Also alleles of --alleles that a filter has taken out."),
     ("gvcf_gq_bands", "GQB", click.IntRange(1, 100), True, "Upper bounds of the GQ bands of reference blocks."),
     ("floor_blocks", None, bool, False, "Write the lower bound of a block's GQ band."),
     ("native_pair_hmm_use_double_precision", None, bool, False, "Double precision in the PairHMM."),

@@ -3,14 +3,15 @@
 from contextlib import ExitStack
 
 
-def call_to_files(batches, header, genome, options, output, intervals, dbsnp, assembly_region_out, index, md5, backend) -> None:
+def call_to_files(batches, header, genome, options, output, intervals, dbsnp, alleles, assembly_region_out, index, md5, backend) -> None:
     """Call variants and write them.
 
     batches: coordinate-sorted ReadBatch of `header`. genome: `io.fasta.Reference`. options: CallerOptions. intervals: as
-    `read_intervals` gives them. dbsnp, assembly_region_out: paths or None. backend: `backend.Backend`.
+    `read_intervals` gives them. dbsnp, alleles, assembly_region_out: paths or None. backend: `backend.Backend`.
     """
     from gpugenome._version import __version__
     from gpugenome.gatk.vcf_lines import command_line as command_line_header
+    from gpugenome.io.given_alleles import read_given_alleles
     from gpugenome.io.known_variants import read_known_variants
     from gpugenome.io.outputs import AtomicOutput
     from gpugenome.io.vcf import VariantWriter
@@ -22,6 +23,10 @@ def call_to_files(batches, header, genome, options, output, intervals, dbsnp, as
 
     options = resolve_samples(header, options)
     place = {name: i for i, name in enumerate(genome.names)}
+
+    def bases_of(ref_id):
+        return genome.bases_upper_acgtn(place[header.contig_names[ref_id]])
+
     with ExitStack() as stack:
         on_regions = None
         if assembly_region_out:
@@ -37,8 +42,10 @@ def call_to_files(batches, header, genome, options, output, intervals, dbsnp, as
         contigs = header.contig_names, header.contig_lengths
         writer = stack.enter_context(VariantWriter(output, lines, *contigs, samples, backend.threads, index, md5))
         known = read_known_variants(dbsnp, header.contig_names, backend.threads) if dbsnp else None
-        caller = Caller(header, lambda ref_id: genome.bases_upper_acgtn(place[header.contig_names[ref_id]]), options, backend.threads,
-                        known, on_regions, backend)  # fmt: skip
+        given = None
+        if alleles:
+            given = read_given_alleles(alleles, header.contig_names, bases_of, options.force_call_filtered_alleles, backend.threads)
+        caller = Caller(header, bases_of, options, backend.threads, known, on_regions, backend, given)
         records = 0
         for found in caller.lines(batches, intervals):
             writer.write(found.text, found.offset, found.ref_id, found.start, found.end)

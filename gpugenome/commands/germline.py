@@ -32,6 +32,7 @@ class GermlineCommand(FastqCommand, GatkCommand):
 @click.option("--out-recal-file", type=click.Path(), help="Also write the recalibration table.")
 @click.option("--out-duplicate-metrics", type=click.Path(), help="Also write the duplicate metrics.")
 @click.option("--dbsnp", "-D", type=click.Path(), help="VCF whose IDs go into the ID column.")
+@click.option("--alleles", type=click.Path(), help="VCF of alleles to call whatever their evidence.")
 @caller_options
 @variant_output
 @intervals
@@ -39,7 +40,7 @@ class GermlineCommand(FastqCommand, GatkCommand):
 @threads
 @memory
 @tmp_dir
-def command(reference, alignment, inputs, sites, output, out_bam, out_recal_file, out_duplicate_metrics, dbsnp, index, md5, caller,
+def command(reference, alignment, inputs, sites, output, out_bam, out_recal_file, out_duplicate_metrics, dbsnp, alleles, index, md5, caller,
             intervals, device, threads, memory, tmp_dir):  # fmt: skip
     """Align, sort, mark duplicates, recalibrate base qualities and call variants, with the records of bwa mem, Picard and GATK 4.6.2.0.
 
@@ -48,7 +49,7 @@ def command(reference, alignment, inputs, sites, output, out_bam, out_recal_file
     """
     from gpugenome.errors import UserError
 
-    given = [*inputs, *(p for lane in alignment["fastq"] for p in lane), reference, *sites, *([dbsnp] if dbsnp else [])]
+    given = [*inputs, *(p for lane in alignment["fastq"] for p in lane), reference, *sites, *(p for p in (dbsnp, alleles) if p)]
     outputs = [p for p in (output, out_bam, out_recal_file, out_duplicate_metrics) if p]
     for path in given:
         check_input(path)
@@ -120,7 +121,7 @@ def command(reference, alignment, inputs, sites, output, out_bam, out_recal_file
         if out_bam:
             writer = stack.enter_context(create_reads(out_bam, marked.header, 2, n, True, False, reference))
             batches = _written(batches, writer)
-        call_to_files(batches, marked.header, genome, caller, output, wanted, dbsnp, None, index, md5, backend)
+        call_to_files(batches, marked.header, genome, caller, output, wanted, dbsnp, alleles, None, index, md5, backend)
         for _ in batches:
             pass  # records after the last interval still go to --out-bam
 

@@ -11,6 +11,7 @@ from gpugenome.commands.options import check_input, check_output, device, interv
 @click.option("--input", "-I", "inputs", type=click.Path(), multiple=True, required=True, help="SAM, BAM or CRAM; '-' is standard input.")
 @click.option("--output", "-O", type=click.Path(), required=True, help=".vcf or .vcf.gz; '-' is plain VCF on standard output.")
 @click.option("--dbsnp", "-D", type=click.Path(), help="VCF whose IDs go into the ID column.")
+@click.option("--alleles", type=click.Path(), help="VCF of alleles to call whatever their evidence.")
 @click.option("--bqsr-recal-file", "-bqsr", "table_path", type=click.Path(), help="Recalibrate qualities on the fly with this table.")
 @click.option("--assembly-region-out", type=click.Path(), help="Write the assembly regions (IGV format).")
 @caller_options
@@ -20,10 +21,10 @@ from gpugenome.commands.options import check_input, check_output, device, interv
 @threads
 @memory
 @tmp_dir
-def command(reference, inputs, output, dbsnp, table_path, assembly_region_out, index, md5, caller, intervals, device, threads, memory,
-            tmp_dir):  # fmt: skip
+def command(reference, inputs, output, dbsnp, alleles, table_path, assembly_region_out, index, md5, caller, intervals, device, threads,
+            memory, tmp_dir):  # fmt: skip
     """Call SNPs and indels by local assembly of haplotypes, with the records of GATK HaplotypeCaller 4.6.2.0."""
-    paths = [p for p in (*inputs, reference, dbsnp, table_path) if p]
+    paths = [p for p in (*inputs, reference, dbsnp, alleles, table_path) if p]
     for path in paths:
         check_input(path)
     for path in (output, assembly_region_out):
@@ -55,7 +56,7 @@ def command(reference, inputs, output, dbsnp, table_path, assembly_region_out, i
 
             recalibrator = Recalibrator(read_report(table_path), header, ApplyOptions())
             batches = (recalibrator.qualities(b, backend.threads) for b in batches)
-        call_to_files(batches, header, genome, caller, output, wanted, dbsnp, assembly_region_out, index, md5, backend)
+        call_to_files(batches, header, genome, caller, output, wanted, dbsnp, alleles, assembly_region_out, index, md5, backend)
 
 
 def _padded(wanted, header, caller):

@@ -92,12 +92,13 @@ class Caller:
 
     header: of the reads. bases_of(ref_id): uint8, upper-case ACGTN bases of a contig. options: with samples (`resolve_samples`).
     dbsnp: None, or `known_variants.KnownVariants`. on_regions(ref_id, RegionBatch): called for every batch of regions, in order.
-    backend: `backend.Backend`, where the PairHMM runs; by default the CPU.
+    backend: `backend.Backend`, where the PairHMM runs; by default the CPU. given: None, or `io.given_alleles.GivenAlleles` to call.
     """
 
-    def __init__(self, header: Header, bases_of, options: CallerOptions, threads: int, dbsnp=None, on_regions=None, backend=None):
+    def __init__(self, header: Header, bases_of, options: CallerOptions, threads: int, dbsnp=None, on_regions=None, backend=None,
+                 given=None):  # fmt: skip
         self._header, self._bases_of, self._options, self._threads = header, bases_of, options, threads
-        self._dbsnp, self._on_regions = dbsnp, on_regions
+        self._dbsnp, self._on_regions, self._given = dbsnp, on_regions, given
         self._part_backend = replace(backend, threads=1) if backend else None
         self._rng, self._genotyping = JavaRandom(), GenotypingState()
 
@@ -106,7 +107,7 @@ class Caller:
 
         batches: iterator of ReadBatch. intervals: list of (ref_id, start, end), sorted and apart; None for everything.
         """
-        maker = RegionMaker(self._header, self._bases_of, self._options, self._rng, self._threads)
+        maker = RegionMaker(self._header, self._bases_of, self._options, self._rng, self._threads, self._forced if self._given else None)
         feed = ContigFeed(batches)
         writer = None
         if self._options.with_reference_confidence:
@@ -122,6 +123,12 @@ class Caller:
         if writer is not None:
             yield from writer.finish()
 
+    def _forced(self, ref_id):
+        return self._given.mask(ref_id, int(self._header.contig_lengths[ref_id]))
+
+    def _given_of(self, ref_id):
+        return self._given.events.get(ref_id) if self._given else None
+
     def _parts(self, ref_id, items):
         for reads, regions in items:
             if self._on_regions is not None:
@@ -133,14 +140,16 @@ class Caller:
 
     def _assemble(self, part):
         """Assembly and likelihoods, on one thread: parts run side by side."""
-        part.assembly = assemble_regions(part.reads, part.regions, self._bases_of(part.regions.ref_id), self._options, 1)
+        ref_id = part.regions.ref_id
+        part.assembly = assemble_regions(part.reads, part.regions, self._bases_of(ref_id), self._options, 1, self._given_of(ref_id))
         part.likelihoods = likelihoods(part.reads, part.assembly, self._options, 1, self._part_backend)
         return part
 
     def _finish(self, part, bases, writer):
         """Genotypes, annotations and text of a part."""
         o, n = self._options, self._threads
-        calls = genotype(part.reads, part.regions, part.assembly, part.likelihoods, bases, o, self._genotyping, n)
+        given = self._given_of(part.regions.ref_id)
+        calls = genotype(part.reads, part.regions, part.assembly, part.likelihoods, bases, o, self._genotyping, n, given)
         annotated = annotate(part.reads, part.likelihoods, calls, bases, o, self._rng, self._dbsnp, n, part.assembly)
         text, offset = format_records(calls, annotated, self._header.contig_names[part.regions.ref_id], o, n)
         found = RecordLines(part.regions.ref_id, calls.start, calls.end, text, offset)

@@ -1,0 +1,429 @@
+"""Our HaplotypeCaller against the real one over many option sets and inputs: bodies and headers byte by byte.
+
+    python benchmarks/differential_caller.py FOLDER [--sets NAME,...] [--threads 2] [--device cpu] [--show 3] [--list] [--record FOLDER]
+
+Inputs are made once in FOLDER: slices of the golden reads (data/golden; ../shared/golden where it is there), their CRAM, two samples,
+two files, and reads by art_illumina on the demo genome (2 x 100, 2 x 250, amplicons at 300x). A line a set: records of GATK, records that
+differ, header lines that differ (`##source` and the command line are left out), other files that differ. Exit code 1 where one does.
+--record FOLDER: no comparison; GATK's outputs over a few kb go to FOLDER with slices of their inputs, for the tests (tests/recorded).
+Needs GATK (environment variable GATK, else ../shared/tools/get-gatk), samtools, bcftools, bwa, art_illumina.
+"""
+
+import argparse
+import gzip
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from harness import find_gatk  # noqa: E402
+
+from gpugenome.io.fasta import Reference  # noqa: E402
+
+SHARED = ROOT.parent / "shared"
+DATA, DEMO, RECORDED = ROOT / "data", "demo1:8001-48000", "demo1:11501-14500"
+AMPLICONS = [f"demo1:{i}-{i + 319}" for i in range(10_000, 60_000, 2_500)]
+
+
+def sh(command, folder):
+    subprocess.run(["bash", "-c", "set -euo pipefail; " + command], check=True, cwd=folder)
+
+
+@dataclass
+class Set:
+    """Options of one comparison. `{name}` in them is a path in FOLDER.
+
+    reads: names of inputs. gatk_reads: inputs of GATK's run where they are others. ours: options that only we get.
+    files: suffixes of further outputs ("{out}" in the options is the output's name) to compare. region: -L where the options have none.
+    """
+
+    reads: tuple[str, ...]
+    options: str = ""
+    gatk_reads: tuple[str, ...] = ()
+    ours: str = ""
+    files: tuple[str, ...] = ()
+    region: str = DEMO
+    vcf: str = "vcf"
+
+
+def gold(name, options=""):
+    return Set((name,), options, region="chr20:20001-50000" if name == "hg002" else "chr21:1-60000")
+
+
+GVCF = "-ERC GVCF "
+SETS = {
+    "default": Set(("demo",)),
+    "gvcf": Set(("demo",), GVCF),
+    "bp_resolution": Set(("demo",), "-ERC BP_RESOLUTION", region="demo1:8001-28000"),
+    "whole": Set(("demo",), region=""),
+    "ploidy_1": Set(("demo",), "-ploidy 1"),
+    "ploidy_3": Set(("demo",), "-ploidy 3"),
+    "ploidy_4": Set(("demo",), "-ploidy 4"),
+    "ploidy_1_gvcf": Set(("demo",), GVCF + "-ploidy 1"),
+    "ploidy_4_gvcf": Set(("demo",), GVCF + "-ploidy 4"),
+    "padding_intersection": Set(("demo",), "-L demo1:10001-30000 -L {bed} -ip 50 -isr INTERSECTION"),
+    "exclude": Set(("demo",), "-L demo1:8001-40000 -XL {bed} -ixp 20"),
+    "bed_overlapping_only": Set(("demo",), "-L {bed} -imr OVERLAPPING_ONLY"),
+    "dbsnp": Set(("demo",), "--dbsnp {known}"),
+    "dbsnp_gvcf": Set(("demo",), GVCF + "--dbsnp {known}"),
+    "annotations": Set(("demo",), "-A TandemRepeat -A ReferenceBases -A ClippingRankSumTest -A LikelihoodRankSumTest "
+                       "-A BaseQuality -A FragmentLength -A MappingQuality -A ReadPosition -A UniqueAltReadCount -A CountNs "
+                       "-A DepthPerSampleHC -A StrandBiasBySample -A AlleleFraction -AX FisherStrand -AX ChromosomeCounts"),
+    "annotations_gvcf": Set(("demo",), GVCF + "-A TandemRepeat -A ReferenceBases -AX StrandOddsRatio -AX BaseQualityRankSumTest"),
+    "as_standard": Set(("demo",), "-G AS_StandardAnnotation -G StandardAnnotation -G StandardHCAnnotation"),
+    "as_standard_gvcf": Set(("demo",), GVCF + "-G AS_StandardAnnotation -G StandardAnnotation -G StandardHCAnnotation"),
+    "pcr_none": Set(("demo",), "--pcr-indel-model NONE"),
+    "pcr_aggressive": Set(("demo",), "--pcr-indel-model AGGRESSIVE"),
+    "pcr_hostile_gvcf": Set(("demo",), GVCF + "--pcr-indel-model HOSTILE"),
+    "mnp_1": Set(("demo",), "--max-mnp-distance 1"),
+    "mnp_3": Set(("demo",), "--max-mnp-distance 3", region="demo1:1-120000"),
+    "amplicons": Set(("amplicons",), region=""),
+    "amplicons_gvcf": Set(("amplicons",), GVCF, region="demo1:9001-30000"),
+    "amplicons_5_a_start": Set(("amplicons",), "--max-reads-per-alignment-start 5", region=""),
+    "amplicons_all": Set(("amplicons",), "--max-reads-per-alignment-start 0", region="demo1:9001-16000"),
+    "start_5": Set(("deep",), "--max-reads-per-alignment-start 5", region="demo1:9001-14000"),
+    "deep": Set(("deep",), region="demo1:9001-14000"),
+    "two_samples": Set(("two_samples",)),
+    "two_samples_annotations": Set(("two_samples",), "-A StrandBiasBySample -A SampleList -G AS_StandardAnnotation"),
+    "two_samples_ploidy_3": Set(("two_samples",), "-ploidy 3"),
+    "two_samples_pruning": Set(("two_samples",), "--num-pruning-samples 2"),
+    "sample_name": Set(("two_samples",), "--sample-name B"),
+    "sample_name_gvcf": Set(("two_samples",), GVCF + "--sample-name A"),
+    "two_files": Set(("lane1", "lane2")),
+    "two_files_two_samples": Set(("short", "demo")),
+    "three_files": Set(("lane1", "lane2", "short")),
+    "short_reads": Set(("short",)),
+    "short_reads_gvcf": Set(("short",), GVCF),
+    "long_reads": Set(("long",)),
+    "long_reads_gvcf": Set(("long",), GVCF),
+    "cram": Set(("cram",)),
+    "double_precision": Set(("demo",), "--native-pair-hmm-use-double-precision"),
+    "no_soft_clips": Set(("demo",), "--dont-use-soft-clipped-bases"),
+    "pruning_3": Set(("demo",), "--min-pruning 3"),
+    "pruning_1": Set(("demo",), "--min-pruning 1"),
+    "pruning_0": Set(("demo",), "--min-pruning 0", region="demo1:8001-12000"),
+    "kmer_35": Set(("demo",), "--kmer-size 35"),
+    "kmer_15_31_51": Set(("demo",), "--kmer-size 15 --kmer-size 31 --kmer-size 51"),
+    "kmer_no_increase": Set(("demo",), "--kmer-size 11 --dont-increase-kmer-sizes-for-cycles"),
+    "non_unique_kmers": Set(("demo",), "--allow-non-unique-kmers-in-ref"),
+    "all_dangling": Set(("demo",), "--recover-all-dangling-branches"),
+    "haplotypes_8": Set(("demo",), "--max-num-haplotypes-in-population 8"),
+    "base_quality_20": Set(("demo",), "--min-base-quality-score 20"),
+    "base_quality_gvcf": Set(("demo",), GVCF + "-mbq 15"),
+    "hmm_base_quality": Set(("demo",), "--base-quality-score-threshold 30"),
+    "mapping_quality_50": Set(("demo",), "--minimum-mapping-quality 50"),
+    "mapping_quality_0": Set(("demo",), "--minimum-mapping-quality 0"),
+    "mapping_quality_at_most": Set(("demo",), "--maximum-mapping-quality 59"),
+    "alternates_2": Set(("demo",), "--max-alternate-alleles 2"),
+    "alternates_1": Set(("demo",), "--max-alternate-alleles 1"),
+    "alternates_1_gvcf": Set(("demo",), GVCF + "--max-alternate-alleles 1"),
+    "gq_bands": Set(("demo",), GVCF + "-GQB 10 -GQB 30 -GQB 60 -GQB 99"),
+    "gq_bands_floor": Set(("demo",), GVCF + "-GQB 20 -GQB 50 --floor-blocks"),
+    "output_confident": Set(("demo",), "--output-mode EMIT_ALL_CONFIDENT_SITES"),
+    "output_active": Set(("demo",), "--output-mode EMIT_ALL_ACTIVE_SITES"),
+    "output_confident_gvcf": Set(("demo",), GVCF + "--output-mode EMIT_ALL_CONFIDENT_SITES"),
+    "genotype_count_3": Set(("demo",), "--max-genotype-count 3"),
+    "genotype_count_6_ploidy_3": Set(("demo",), "--max-genotype-count 6 -ploidy 3"),
+    "call_conf_0": Set(("demo",), "-stand-call-conf 0"),
+    "call_conf_100": Set(("demo",), "-stand-call-conf 100"),
+    "heterozygosity": Set(("demo",), "--heterozygosity 0.01 --indel-heterozygosity 0.002 --heterozygosity-stdev 0.05"),
+    "filters_off": Set(("demo",), "-DF NotDuplicateReadFilter -DF MappingQualityReadFilter"),
+    "filters_on": Set(("demo",), "-RF ProperlyPairedReadFilter -RF NotSupplementaryAlignmentReadFilter"),
+    "first_of_pair": Set(("demo",), "-RF FirstOfPairReadFilter"),
+    "no_default_filters": Set(("demo",), "--disable-tool-default-read-filters -RF MappedReadFilter"),
+    "no_phasing_gvcf": Set(("demo",), GVCF + "--do-not-run-physical-phasing"),
+    "region_sizes": Set(("demo",), "--assembly-region-padding 60 --min-assembly-region-size 30 --max-assembly-region-size 200 "
+                        "--active-probability-threshold 0.01"),
+    "force_active": Set(("demo",), "--force-active", region="demo1:8001-16000"),
+    "sites_only": Set(("demo",), "--sites-only-vcf-output"),
+    "alleles_all_kinds": Set(("demo",), "--alleles {given}"),
+    "alleles_gvcf": Set(("demo",), GVCF + "--alleles {given}"),
+    "alleles_filtered": Set(("demo",), "--alleles {given} --force-call-filtered-alleles"),
+    "alleles_snps": Set(("demo",), "--alleles {given_snps}"),
+    "alleles_indels": Set(("demo",), "--alleles {given_indels} -ploidy 3"),
+    "alleles_multi": Set(("demo",), "--alleles {given_multi} --output-mode EMIT_ALL_ACTIVE_SITES"),
+    "alleles_known": Set(("demo",), "--alleles {known} --dbsnp {known}"),
+    "alleles_truth_mnp": Set(("demo",), "--alleles {truth} --max-mnp-distance 2"),
+    "alleles_two_samples": Set(("two_samples",), "--alleles {given}"),
+    "alleles_no_reads": Set(("amplicons",), "--alleles {given}", region="demo1:8001-20000"),
+    "alleles_no_reads_gvcf": Set(("amplicons",), GVCF + "--alleles {given}", region="demo1:8001-20000"),
+    "md5": Set(("demo",), "--create-output-variant-md5 -OVI", files=("md5",)),
+    "compressed": Set(("demo",), "--create-output-variant-md5", files=("md5",), vcf="vcf.gz"),
+    "assembly_region_out": Set(("demo",), "--assembly-region-out {out}.igv", files=("igv",), region="demo1:1-60000"),
+}  # fmt: skip
+SHARED_SETS = {
+    "hg002": gold("hg002"),
+    "hg002_gvcf": gold("hg002", GVCF),
+    "hg002_as": gold("hg002", GVCF + "-G AS_StandardAnnotation -G StandardAnnotation -G StandardHCAnnotation"),
+    "hg002_ploidy_3": gold("hg002", "-ploidy 3"),
+    "hg002_mnp": gold("hg002", "-mnp-dist 2"),
+    "hg002_everything": gold("hg002", "--output-mode EMIT_ALL_ACTIVE_SITES -stand-call-conf 0 --min-pruning 1"),
+    "hg002_bqsr": Set(("hg002_markdup",), gatk_reads=("hg002",), ours="-bqsr {hg002_table}", region="chr20:20001-50000"),
+    "na12878": gold("na12878"),
+    "na12878_gvcf": gold("na12878", GVCF),
+    "na12878_ploidy_4": gold("na12878", "-ploidy 4"),
+    "na12878_bqsr_gvcf": Set(("na12878_markdup",), GVCF, gatk_reads=("na12878",), ours="-bqsr {na12878_table}", region="chr21:1-60000"),
+    "multi_rg": gold("multi_rg"),
+    "multi_rg_gvcf": gold("multi_rg", GVCF + "-ploidy 3"),
+}
+GOLDEN = {"hg002": "hg002_chr20", "na12878": "na12878_chr21", "multi_rg": "na12878_chr21/multi_rg"}
+
+
+def make_inputs(folder):
+    """Make what the sets read, where it is not there."""
+    if (folder / "complete").exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    sh(f"gzip -dc {DATA}/reference.fa.gz > demo.fa; cp {DATA}/golden/recalibrated.bam demo.bam; cp {DATA}/known_sites.vcf.gz* .; "
+       f"mv known_sites.vcf.gz known.vcf.gz; mv known_sites.vcf.gz.tbi known.vcf.gz.tbi; bwa index demo.fa 2> /dev/null; "
+       f"bcftools view {DATA}/truth.vcf.gz -Oz -o truth.vcf.gz; tabix -f truth.vcf.gz", folder)  # fmt: skip
+    (folder / "targets.bed").write_text("".join(f"demo1\t{i}\t{i + 700}\n" for i in range(9_000, 45_000, 1_500)) + "demo1\t45000\t45400\n")
+    for name in GOLDEN if SHARED.is_dir() else ():
+        golden, data = SHARED / "golden" / GOLDEN[name], SHARED / "data" / GOLDEN[name].split("/")[0]
+        sh(f"gzip -dc {data}/reference.fa.gz > {name}.fa; cp {golden}/recalibrated.bam {name}.bam; chmod u+w {name}.*", folder)
+        if (golden / "markdup.bam").exists():
+            sh(f"cp {golden}/markdup.bam {name}_markdup.bam; gzip -dc {golden}/recal.table.gz > {name}.table; chmod u+w {name}*", folder)
+    for fasta in folder.glob("*.fa"):
+        sh(f"samtools faidx {fasta.name}; rm -f {fasta.stem}.dict; samtools dict -o {fasta.stem}.dict {fasta.name}", folder)
+    for h in (1, 2):
+        sh(f"bcftools consensus -H {h} -f demo.fa truth.vcf.gz 2> /dev/null > hap{h}.fa; samtools faidx hap{h}.fa; "
+           f"samtools faidx hap{h}.fa {' '.join(AMPLICONS)} > amp{h}.fa; samtools faidx hap{h}.fa demo1:9001-14000 > part{h}.fa; "
+           f"art_illumina -q -ss HS25 -p -l 100 -m 280 -s 60 -f 15 -rs {h} -na -i hap{h}.fa -o short{h}_ > /dev/null; "
+           f"art_illumina -q -ss MSv3 -p -l 250 -m 500 -s 90 -f 15 -rs {h} -na -i hap{h}.fa -o long{h}_ > /dev/null; "
+           f"art_illumina -q -ss HS25 -p -l 150 -m 380 -s 90 -f 600 -rs {h} -na -i part{h}.fa -o deep{h}_ > /dev/null; "
+           f"art_illumina -q -ss HS25 -amp -p -l 150 -f 150 -rs {h} -na -i amp{h}.fa -o amplicons{h}_ > /dev/null", folder)  # fmt: skip
+    for name in ("short", "long", "deep", "amplicons"):
+        sh(f"for e in 1 2; do for h in 1 2; do sed \"1~4s,^@,@h$h.,\" {name}$h\\_$e.fq; done > {name}_$e.fq; done; "
+           f"bwa mem -t 2 -R '@RG\\tID:{name}\\tSM:{name}\\tLB:{name}\\tPL:ILLUMINA' demo.fa {name}_1.fq {name}_2.fq 2> /dev/null | "
+           f"samtools sort -o {name}.bam -; rm {name}*.fq", folder)  # fmt: skip
+    lanes = "samtools view -H demo.bam | grep ^@RG | tr '\\t' '\\n' | sed -n 's/^ID://p'"
+    sh(f"n=0; for id in $({lanes}); do n=$((n + 1)); samtools view -b -r $id -o lane$n.bam demo.bam; done; "
+       "samtools view -H demo.bam | awk '/^@RG/ {sub(/SM:[^\\t]*/, \"SM:\" (n++ ? \"A\" : \"B\"))} {print}' > two.sam; "
+       "samtools reheader two.sam demo.bam > two_samples.bam; samtools view -C -T demo.fa -o demo.cram demo.bam; mv demo.cram cram.cram",
+       folder)  # fmt: skip
+    for reads in (*folder.glob("*.bam"), *folder.glob("*.cram")):
+        sh(f"samtools index {reads.name}", folder)
+    make_given_alleles(folder)
+    (folder / "complete").touch()
+
+
+def make_given_alleles(folder):
+    """VCFs of made alleles on the demo genome: SNPs, indels, several ALTs, "*", symbolic, MNPs, filtered; most where nothing varies."""
+    rng = np.random.default_rng(5)
+    genome = Reference(folder / "demo.fa")
+    header = ["##fileformat=VCFv4.2", '##FILTER=<ID=bad,Description="x">', '##INFO=<ID=END,Number=1,Type=Integer,Description="x">',
+              *[f"##contig=<ID={n},length={k}>" for n, k in zip(genome.names, genome.lengths)],
+              "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]  # fmt: skip
+    kinds = {"given": "snp insertion deletion several star symbolic mnp padded".split(), "given_snps": ["snp"],
+             "given_indels": ["insertion", "deletion"], "given_multi": ["several", "star", "padded"]}  # fmt: skip
+    for name, some in kinds.items():
+        rows = []
+        for i, contig in enumerate(genome.names):
+            bases = genome.bases_upper_acgtn(i)
+            for at in np.unique(rng.integers(300, len(bases) - 300, len(bases) // 150)):
+                ref, alt = made_allele(rng, bases[at : at + 40].tobytes().decode(), some[rng.integers(len(some))])
+                if "N" not in ref:
+                    rows.append(f"{contig}\t{at + 1}\t.\t{ref}\t{alt}\t.\t{'bad' if rng.random() < 0.15 else 'PASS'}\t.")
+        (folder / f"{name}.vcf").write_text("\n".join([*header, *rows]) + "\n")
+        sh(f"bgzip -f {name}.vcf; tabix -f {name}.vcf.gz", folder)
+
+
+def made_allele(rng, bases, kind):
+    """(REF, ALT text) of a kind at the start of `bases`."""
+    def other(base):
+        return "ACGT"[("ACGT".find(base) + int(rng.integers(1, 4))) % 4]
+
+    size = int(rng.geometric(0.2))
+    insertion = bases[0] + "".join(rng.choice(list("ACGT"), size))
+    deletion = bases[: 2 + size % 30]
+    snp = other(bases[0])
+    if kind == "snp":
+        return bases[0], snp
+    if kind == "insertion":
+        return bases[0], insertion
+    if kind == "deletion":
+        return deletion, bases[0]
+    if kind == "several":
+        return deletion, ",".join([deletion[0], snp + deletion[1:], deletion + "ACAC"[: 1 + size % 4]])
+    if kind == "star":
+        return (bases[0], f"{snp},*") if size % 2 else (deletion, f"*,{snp + deletion[1:]}")
+    if kind == "symbolic":
+        return (bases[0], f"{snp},<NON_REF>") if size % 2 else (bases[0], "<DEL>")
+    if kind == "mnp":
+        return bases[:3], snp + bases[1] + other(bases[2])
+    return bases[:9], f"{snp}{bases[1:9]},{bases[0]}{bases[5:9]}"
+
+
+def paths(folder):
+    """What `{name}` in options stands for."""
+    vcfs = {name: folder / f"{name}.vcf.gz" for name in ("known", "truth", "given", "given_snps", "given_indels", "given_multi")}
+    return {**vcfs, "bed": folder / "targets.bed", "hg002_table": folder / "hg002.table", "na12878_table": folder / "na12878.table"}
+
+
+def arguments(chosen, reads, options, folder, out):
+    reads = [next(p for p in (folder / f"{r}.bam", folder / f"{r}.cram") if p.exists()) for r in reads]
+    name = chosen.reads[0].removesuffix("_markdup")
+    fasta = folder / f"{name if name in GOLDEN else 'demo'}.fa"
+    words = [w.format(**paths(folder), out=out) for w in options.split()]
+    if "-L" not in words and chosen.region:
+        words += ["-L", chosen.region]
+    return ["HaplotypeCaller", "-R", fasta, *[w for r in reads for w in ("-I", r)], "-O", out, *words]
+
+
+def read_vcf(path):
+    """(header lines without what names the program, record lines)."""
+    with gzip.open(path, "rt") if path.suffix == ".gz" else open(path) as f:
+        lines = f.read().splitlines()
+    named = ("##source=", "##GATKCommandLine", "##gpugenomeCommandLine")
+    return [x for x in lines if x.startswith("#") and not x.startswith(named)], [x for x in lines if not x.startswith("#")]
+
+
+def only(a, b):
+    """Lines of a that b has not, counted with their multiplicity, in order."""
+    left, out = Counter(b), []
+    for line in a:
+        if left[line]:
+            left[line] -= 1
+        else:
+            out.append(line)
+    return out
+
+
+@dataclass
+class Outcome:
+    records: int
+    differing: int
+    header: int
+    files: list[str] = field(default_factory=list)
+    examples: list[str] = field(default_factory=list)
+
+
+def compare(gatk, ours, files):
+    """Outcome of two VCFs and their companions."""
+    (head, body), (my_head, my_body) = read_vcf(gatk), read_vcf(ours)
+    missing, extra = only(body, my_body), only(my_body, body)
+    lost, added = only(head, my_head), only(my_head, head)
+    examples = [f"{who} {line}" for who, lines in (("GATK", missing), ("ours", extra), ("GATK", lost), ("ours", added)) for line in lines]
+    if not examples and (body != my_body or head != my_head):
+        examples = ["the same lines in another order"]
+    out = Outcome(len(body), max(len(missing), len(extra)) or int(body != my_body), max(len(lost), len(added)) or int(head != my_head),
+                  examples=examples)  # fmt: skip
+    for suffix in files:
+        a, b = Path(f"{gatk}.{suffix}"), Path(f"{ours}.{suffix}")
+        if suffix == "md5":  # of another file: its form, and the digest of ours
+            same = len(a.read_bytes()) == len(b.read_bytes()) and b.read_text().split()[0] == hashlib.md5(ours.read_bytes()).hexdigest()
+        else:
+            same = a.exists() and b.exists() and a.read_bytes() == b.read_bytes()
+        if not same:
+            out.files.append(suffix)
+    return out
+
+
+def run_gatk(command, out):
+    """Whether GATK made `out`, from this command or from the same one before."""
+    text, log = " ".join(map(str, command)), Path(f"{out}.command")
+    if log.exists() and log.read_text() == text:
+        return out.exists()
+    done = subprocess.run([*map(str, command), "--verbosity", "ERROR", "--QUIET", "true"], capture_output=True, text=True)
+    Path(f"{out}.log").write_text(done.stderr)
+    if done.returncode:
+        out.unlink(missing_ok=True)
+    log.write_text(text)
+    return done.returncode == 0
+
+
+def run_set(name, chosen, folder, gatk, args):
+    """(Outcome or None, seconds of ours, message). What both refuse has no records."""
+    real, ours = (folder / who / f"{name}.{chosen.vcf}" for who in ("gatk", "ours"))
+    for path in (real, ours):
+        path.parent.mkdir(exist_ok=True)
+    made = run_gatk([gatk, *arguments(chosen, chosen.gatk_reads or chosen.reads, chosen.options, folder, real)], real)
+    options = f"{chosen.options} {chosen.ours}"
+    command = [sys.executable, "-m", "gpugenome.cli", *map(str, arguments(chosen, chosen.reads, options, folder, ours))]
+    command[3] = "haplotypecaller"
+    started = time.perf_counter()
+    done = subprocess.run([*command, "--threads", str(args.threads), "--device", args.device], cwd=ROOT, capture_output=True, text=True)
+    seconds = time.perf_counter() - started
+    if done.returncode == 2 and not made:
+        return Outcome(0, 0, 0), seconds, ""
+    if done.returncode or not made:
+        words = done.stderr.strip().splitlines()[-1:] if done.returncode else ["made an output"]
+        return None, seconds, f"ours: {words}; GATK {'made an output' if made else f'failed, see {real}.log'}"
+    return compare(real, ours, chosen.files), seconds, ""
+
+
+def record(name, chosen, folder, gatk, target):
+    """Keep GATK's output of a set over a few kb; its first line has the set's reads and options."""
+    real = folder / "recorded" / f"{name}.vcf"
+    real.parent.mkdir(exist_ok=True)
+    options = chosen.options if "-L " in chosen.options else f"{chosen.options} -L {RECORDED}".strip()
+    if not run_gatk([gatk, *arguments(chosen, chosen.reads, options, folder, real)], real):
+        return print(f"{name}: GATK failed, see {real}.log")
+    for reads in chosen.reads:
+        out = target / f"{reads}.bam"
+        if not out.exists():
+            contig, low, high = re.split("[:-]", RECORDED)
+            source = next(p for p in (folder / f"{reads}.bam", folder / f"{reads}.cram") if p.exists())
+            sh(f"samtools view --no-PG -b -T demo.fa -o {out} {source} {contig}:{int(low) - 500}-{int(high) + 500}", folder)
+    head, body = read_vcf(real)
+    with gzip.GzipFile(target / f"{name}.vcf.gz", "wb", mtime=0) as f:
+        f.write("\n".join([f"{','.join(chosen.reads)} {options}", *head, *body, ""]).encode())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--sets", default="", help="names, or beginnings of names with * behind them")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--show", type=int, default=3, help="differing lines to print of a set")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--record", type=Path, metavar="FOLDER")
+    args = parser.parse_args()
+    known = {**SETS, **(SHARED_SETS if SHARED.is_dir() else {})}
+    if args.list or not args.folder:
+        print("\n".join(f"{name:26} {','.join(s.reads)} {s.options}" for name, s in known.items()))
+        return
+    chosen = [n for n in known for w in args.sets.split(",") if w in ("", n) or (w.endswith("*") and n.startswith(w[:-1]))]
+    if not chosen:
+        parser.error(f"--sets {args.sets}: no such set, see --list")
+    gatk = find_gatk()
+    missing = [t for t in ("samtools", "bcftools", "bwa", "art_illumina") if not shutil.which(t)] + ([] if gatk else ["GATK"])
+    if missing:
+        sys.exit(f"not found: {', '.join(missing)}")
+    folder = args.folder.resolve()
+    make_inputs(folder)
+    if args.record:
+        args.record.mkdir(parents=True, exist_ok=True)
+        for name in chosen:
+            record(name, known[name], folder, gatk, args.record.resolve())
+        return
+    print(f"{'set':26} {'records':>8} {'differ':>7} {'header':>7} {'ours s':>7}  other files")
+    failed = 0
+    for name in chosen:
+        outcome, seconds, message = run_set(name, known[name], folder, gatk, args)
+        if outcome is None:
+            failed += 1
+            print(f"{name:26} {message}", flush=True)
+            continue
+        failed += bool(outcome.differing or outcome.header or outcome.files)
+        print(f"{name:26} {outcome.records:8} {outcome.differing:7} {outcome.header:7} {seconds:7.1f}  "
+              f"{' '.join(outcome.files) and 'differ: ' + ' '.join(outcome.files)}", flush=True)  # fmt: skip
+        for line in outcome.examples[: args.show]:
+            print(f"    {line}", flush=True)
+    print(f"{len(chosen)} sets, {failed} not identical")
+    sys.exit(int(failed > 0))
+
+
+if __name__ == "__main__":
+    main()
