@@ -195,7 +195,5 @@ def reference_confidence(
             out = out_offset[s] + d
             count = depth[d, 0] + depth[d, 1]
             ref_depth[out], alt_depth[out] = depth[d, 0], depth[d, 1]
-            for g in range(m + 1):
-                gl[d, g] -= count * log_ploidy
             n = min(informative[d], MAX_INFORMATIVE)
-            gq[out] = reference_pl(gl[d], m, indel_margin[n], indel_pl[n], pl[out])
+            gq[out] = reference_pl(gl[d], m, count, log_ploidy, indel_margin[n], indel_pl[n], pl[out])

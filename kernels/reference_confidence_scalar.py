@@ -7,6 +7,7 @@ sections 3 and 4.
 import math
 
 from gpugenome.kernels.launch import jit
+from gpugenome.kernels.rounded import product
 
 MAX_USELESS_QUALITY = 6
 """Bases of this quality or less do not count, whatever --min-base-quality-score says."""
@@ -71,11 +72,15 @@ def mark_plausible(base, qual, first, ref, shift, size, limit, own, plausible):
 
 
 @jit
-def reference_pl(gl, m, indel_margin, indel_pl, pl):
+def reference_pl(gl, m, count, log_ploidy, indel_margin, indel_pl, pl):
     """PLs of 0..m alternate copies from the likelihoods gl[0..m] of the pileup, or those of the indel model where it is less sure.
 
-    gl is capped by gl[0] in place. Returns GQ, uncapped: the second smallest PL minus the smallest.
+    count: elements in the pileup. log_ploidy times as much is taken from gl, which is then capped by gl[0], in place. Returns GQ, uncapped:
+    the second smallest PL minus the smallest.
     """
+    shift = product(count, log_ploidy)
+    for i in range(m + 1):
+        gl[i] -= shift
     other = -math.inf
     for i in range(1, m + 1):
         gl[i] = min(gl[i], gl[0])
@@ -85,7 +90,7 @@ def reference_pl(gl, m, indel_margin, indel_pl, pl):
             pl[i] = indel_pl[i]
     else:
         for i in range(m + 1):
-            pl[i] = math.floor(-10.0 * (gl[i] - gl[0]) + 0.5)
+            pl[i] = math.floor(product(-10.0, gl[i] - gl[0]) + 0.5)
     return genotype_quality(pl, m)
 
 

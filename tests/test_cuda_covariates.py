@@ -15,7 +15,7 @@ def known_sites(header):
 
 
 def check(reads, warps, rows=None):
-    """The demo's reads; then from their OQ tags with a high quality as the tails' bound; then with a maximum cycle that is too short.
+    """The demo's reads; then from their OQ tags with high qualities as the tails' bound; then with a maximum cycle that is too short.
 
     rows: of the reads, those to be counted.
     """
@@ -37,7 +37,7 @@ def check(reads, warps, rows=None):
     columns = tuple(getattr(batch, name) for name in _COLUMNS)
     longest = int(batch.seq_length.max())
     bad = []
-    for size, most, tail, use_oq in (2, longest, 2, 0), (3, longest, 30, 1), (2, longest // 2, 2, 0):
+    for size, most, tail, use_oq in (2, longest, 2, 0), (3, longest, 30, 1), (2, longest, 60, 0), (2, longest // 2, 2, 0):
         settings = np.array([size, most, tail, TableOptions().preserve_qscores_less_than, use_oq])
         shape = len(group), 94, 4**size + 2 * most + 1
         tables = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
@@ -50,7 +50,7 @@ def check(reads, warps, rows=None):
             assert tables[0].sum() > 60 * len(chosen) and tables[1].any()
             for mine, expected in zip(device, tables):
                 np.testing.assert_array_equal(mine.copy_to_host(), expected)
-    assert [b >= 0 for b in bad] == [False, False, True]
+    assert [b >= 0 for b in bad] == [False, False, False, True]
 
 
 @pytest.mark.simulator
