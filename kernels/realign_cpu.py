@@ -17,7 +17,7 @@ from gpugenome.kernels.cigar_cpu import (
     ref_length,
 )
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.smith_waterman_cpu import align_one
+from gpugenome.kernels.smith_waterman_cpu import align_one, scratch
 from gpugenome.kernels.smith_waterman_scalar import SOFTCLIP
 
 LONGEST_UNIT, MOST_REPEATS = 8, 20
@@ -262,8 +262,7 @@ def realign(begin, end, rows, region, span_start, start, base, base_offset, ciga
         r = region[i]
         for h in range(haplotype_offset[r], haplotype_offset[r + 1]):
             longest_hap = max(longest_hap, hap_base_offset[h + 1] - hap_base_offset[h])
-    reverse, lanes = np.empty(longest_hap, np.uint8), np.empty((6, longest_read + 2), np.int32)
-    back = np.empty((longest_hap + longest_read) * (longest_read + 1), np.uint8)
+    letters, lanes, back = scratch(longest_hap, longest_read)
     room = 2 * (longest_read + longest_hap) + 64
     first, second, third = np.empty(room, np.uint32), np.empty(room, np.uint32), np.empty(room, np.uint32)
     fourth, work = np.empty(5 * room, np.uint32), np.empty(5 * room, np.uint32)
@@ -287,7 +286,7 @@ def realign(begin, end, rows, region, span_start, start, base, base_offset, ciga
         h = haplotype_offset[r] + best[i]
         hap = hap_base[hap_base_offset[h] : hap_base_offset[h + 1]]
         read = base[base_offset[i] : base_offset[i + 1]]
-        n1, at = align_one(hap, read, scores[0], scores[1], scores[2], scores[3], SOFTCLIP, reverse, lanes, back, first)
+        n1, at = align_one(hap, read, scores[0], scores[1], scores[2], scores[3], SOFTCLIP, letters, lanes, back, first)
         hap_to_ref = hap_cigar[hap_cigar_offset[h] : hap_cigar_offset[h + 1]]
         ref_start = _reference_before(hap_to_ref, at)
         n2 = _drop_front(hap_to_ref, at, second, st)

@@ -120,6 +120,19 @@ def store(typingctx, array, index, value):
 
 
 @intrinsic
+def store_bytes(typingctx, array, index, value):
+    """uint8 array[index : index + lanes] = the low bytes of an integer vector."""
+
+    def codegen(context, builder, sig, args):
+        narrow = ir.VectorType(ir.IntType(8), value.lanes)
+        at = _address(context, builder, sig.args[0], args[0], sig.args[1], args[1], narrow)
+        builder.store(builder.trunc(args[2], narrow), at).align = 1
+        return context.get_dummy_value()
+
+    return types.void(array, index, value), codegen
+
+
+@intrinsic
 def splat(typingctx, x):
     """Every lane = the scalar x (float32, float64, int32 or int64)."""
     vector = _BY_LANE[x]
@@ -132,10 +145,11 @@ def splat(typingctx, x):
     return vector(x), codegen
 
 
-def _binary(instruction):
+def _binary(of_floats, of_integers):
     @intrinsic
     def operation(typingctx, a, b):
         def codegen(context, builder, sig, args):
+            instruction = of_integers if isinstance(a.lane, types.Integer) else of_floats
             return getattr(builder, instruction)(args[0], args[1])
 
         return a(a, b), codegen
@@ -143,7 +157,8 @@ def _binary(instruction):
     return operation
 
 
-add, sub, mul, div = (_binary(name) for name in ("fadd", "fsub", "fmul", "fdiv"))
+add, sub, mul = _binary("fadd", "add"), _binary("fsub", "sub"), _binary("fmul", "mul")
+div, bits_or = _binary("fdiv", None), _binary(None, "or_")
 
 
 @intrinsic
@@ -168,14 +183,19 @@ def shares_bits(typingctx, a, b):
     return _MASK_OF[a](a, b), codegen
 
 
-@intrinsic
-def less_equal(typingctx, a, b):
-    """Mask of the lanes where a <= b (signed integer vectors)."""
+def _comparison(relation):
+    @intrinsic
+    def operation(typingctx, a, b):
+        def codegen(context, builder, sig, args):
+            return builder.icmp_signed(relation, args[0], args[1])
 
-    def codegen(context, builder, sig, args):
-        return builder.icmp_signed("<=", args[0], args[1])
+        return _MASK_OF[a](a, b), codegen
 
-    return _MASK_OF[a](a, b), codegen
+    return operation
+
+
+# masks of the lanes where it holds (signed integer vectors)
+less_equal, greater, equal = _comparison("<="), _comparison(">"), _comparison("==")
 
 
 @intrinsic

@@ -8,6 +8,8 @@ import numpy as np
 
 from gpugenome.kernels import smith_waterman_scalar as scalar
 from gpugenome.kernels.launch import jit
+from gpugenome.kernels.simd import LANES_F32 as LANES
+from gpugenome.kernels.simd import add, bits_or, equal, greater, load, load_bytes, select, splat, store, store_bytes
 from gpugenome.kernels.smith_waterman_scalar import INDEL, LOW, SOFTCLIP
 
 last_occurrence = jit(scalar.last_occurrence)
@@ -16,36 +18,41 @@ backtrack = jit(scalar.backtrack)
 
 
 @jit
-def _fill_diagonal(h_out, h1_left, h1_up, h2, e_out, e_in, f, ref_reversed, alt, back, match, mismatch, opened, extended):
-    """Cells of one anti-diagonal; all arrays are slices of equal length (lane = column).
-
-    h1_left, e_in: the previous diagonal one column to the left; h1_up, f: the same column; h2: two diagonals back, one to the left.
-    """
-    for t in range(len(h_out)):
-        e_open = np.int32(h1_left[t] + opened)
-        e_ext = np.int32(e_in[t] + extended)
-        f_open = np.int32(h1_up[t] + opened)
-        f_ext = np.int32(f[t] + extended)
-        same = ref_reversed[t] == alt[t]
-        best = np.int32(h2[t] + (match if same else mismatch))
-        e = e_open if e_open > e_ext else e_ext
-        g = f_open if f_open > f_ext else f_ext
-        flags = np.uint8((np.uint8(0) if e_open > e_ext else np.uint8(4)) | (np.uint8(0) if f_open > f_ext else np.uint8(8)))
-        kind = np.uint8(1) if e > best else np.uint8(0)
-        best = e if e > best else best
-        kind = np.uint8(2) if g > best else kind
-        best = g if g > best else best
-        e_out[t] = e
-        f[t] = g
-        h_out[t] = best
-        back[t] = np.uint8(flags | kind)
+def scratch(n, m):
+    """Memory of `align_one` for references of up to n and alternates of up to m bases: (letters, lanes, back)."""
+    slack = 2 * LANES
+    return np.empty(n + m + 2 * slack, np.uint8), np.empty((6, m + 2 + slack), np.int32), np.empty((n + m) * (m + 1) + slack, np.uint8)
 
 
 @jit
-def _fill(ref_reversed, alt, match, mismatch, opened, extended, strategy, lanes, back):
-    """Fill the matrix; returns the cell (i, j) where the backtrack starts. lanes: int32[6, m + 2] scratch."""
-    n, m = len(ref_reversed), len(alt)
-    stride = m + 1
+def _fill_diagonal(h_out, h1, h2, e_out, e1, f, lo, hi, letters, ref_at, alt_at, back, back_at, match, mismatch, opened, extended):
+    """Cells of columns lo..hi of one anti-diagonal, a vector at a time; what lies up to a vector beyond hi is overwritten.
+
+    h1, e1: the previous diagonal; h2: two diagonals back; f: by column. letters[ref_at], [alt_at] and back[back_at] belong to column lo.
+    """
+    zero, one, two, four, eight = splat(np.int32(0)), splat(np.int32(1)), splat(np.int32(2)), splat(np.int32(4)), splat(np.int32(8))
+    for t in range(0, hi - lo, LANES):
+        j = lo + t
+        e_open, e_ext = add(load(h1, j - 1), opened), add(load(e1, j - 1), extended)
+        f_open, f_ext = add(load(h1, j), opened), add(load(f, j), extended)
+        longer_e, longer_f = greater(e_open, e_ext), greater(f_open, f_ext)
+        e, g = select(longer_e, e_open, e_ext), select(longer_f, f_open, f_ext)
+        flags = bits_or(select(longer_e, zero, four), select(longer_f, zero, eight))
+        same = equal(load_bytes(letters, ref_at + t, one), load_bytes(letters, alt_at + t, one))
+        best = add(load(h2, j - 1), select(same, match, mismatch))
+        by_e = greater(e, best)
+        best = select(by_e, e, best)
+        by_f = greater(g, best)
+        store(e_out, j, e)
+        store(f, j, g)
+        store(h_out, j, select(by_f, g, best))
+        store_bytes(back, back_at + t, bits_or(flags, select(by_f, two, select(by_e, one, zero))))
+
+
+@jit
+def _fill(letters, n, m, match, mismatch, opened, extended, strategy, lanes, back):
+    """Fill the matrix; returns the cell (i, j) where the backtrack starts. letters: the reference backwards, and the alternate."""
+    stride, alt_at = m + 1, len(letters) - m - 2 * LANES
     h2, h1, h0, e1, e0, f = lanes[0], lanes[1], lanes[2], lanes[3], lanes[4], lanes[5]
     low = np.int32(LOW)
     border = strategy != SOFTCLIP
@@ -55,16 +62,13 @@ def _fill(ref_reversed, alt, match, mismatch, opened, extended, strategy, lanes,
     h1[1] = first
     e1[0] = low
     e0[0] = low
-    f[:] = low
+    f[: m + 2] = low
+    scores = splat(np.int32(match)), splat(np.int32(mismatch)), splat(np.int32(opened)), splat(np.int32(extended))
     best, best_i, best_j = np.int64(-(1 << 40)), 0, 0
     for d in range(2, n + m + 1):
         lo = max(1, d - n)
         hi = min(m, d - 1) + 1
-        row = back[(d - 2) * stride :]
-        _fill_diagonal(
-            h0[lo:hi], h1[lo - 1 : hi - 1], h1[lo:hi], h2[lo - 1 : hi - 1], e0[lo:hi], e1[lo - 1 : hi - 1], f[lo:hi],
-            ref_reversed[n - d + lo : n - d + hi], alt[lo - 1 : hi - 1], row[lo:hi], match, mismatch, opened, extended,
-        )  # fmt: skip
+        _fill_diagonal(h0, h1, h2, e0, e1, f, lo, hi, letters, n - d + lo, alt_at + lo - 1, back, (d - 2) * stride + lo, *scores)
         if strategy == SOFTCLIP and d - n >= 1:
             j = d - n
             if j <= m and better_end(np.int64(h0[j]), n, j, n, m, best, best_i, best_j, True):
@@ -78,6 +82,7 @@ def _fill(ref_reversed, alt, match, mismatch, opened, extended, strategy, lanes,
             h0[0] = edge
         if d <= m:
             h0[d] = edge
+            f[d] = low  # the vectors went beyond their diagonal
         h2, h1, h0 = h1, h0, h2
         e1, e0 = e0, e1
     if strategy == INDEL:
@@ -86,11 +91,11 @@ def _fill(ref_reversed, alt, match, mismatch, opened, extended, strategy, lanes,
 
 
 @jit
-def align_one(ref, alt, match, mismatch, opened, extended, strategy, ref_reversed, lanes, back, cigar):
+def align_one(ref, alt, match, mismatch, opened, extended, strategy, letters, lanes, back, cigar):
     """Align `alt` to `ref` (uint8 bases, neither empty). Returns (number of CIGAR words, offset on the reference).
 
-    Scratch: ref_reversed uint8[>= n], lanes int32[6, >= m + 2], back uint8[>= (n + m) * (m + 1)]; cigar: uint32[>= 2 * m + 3].
-    match ... extended: int32 scores, gap costs negative; strategy: SOFTCLIP, INDEL or LEADING_INDEL.
+    letters, lanes, back: made by `scratch`; cigar: uint32[>= 2 * m + 3]. match ... extended: scores, gap costs negative, within int32
+    over the length of the sequences; strategy: SOFTCLIP, INDEL or LEADING_INDEL.
     """
     n, m = len(ref), len(alt)
     if strategy == SOFTCLIP:
@@ -98,12 +103,10 @@ def align_one(ref, alt, match, mismatch, opened, extended, strategy, ref_reverse
         if at >= 0:
             cigar[0] = m << 4
             return 1, at
-    reversed_ref = ref_reversed[:n]
     for i in range(n):
-        reversed_ref[i] = ref[n - 1 - i]
-    i, j = _fill(
-        reversed_ref, alt, np.int32(match), np.int32(mismatch), np.int32(opened), np.int32(extended), strategy, lanes[:, : m + 2], back
-    )
+        letters[i] = ref[n - 1 - i]
+    letters[len(letters) - m - 2 * LANES : len(letters) - 2 * LANES] = alt
+    i, j = _fill(letters, n, m, match, mismatch, opened, extended, strategy, lanes, back)
     return backtrack(back, n, m, i, j, strategy, cigar)
 
 
@@ -117,20 +120,15 @@ def align_pairs(
     ref uint8 by ref_offset int64[r + 1]; alt uint8 by alt_offset int64[p + 1]. Output, allocated by the caller: cigar uint32 by
     cigar_offset int64[p + 1] (2 * length + 3 words each are always enough), cigar_count int32[p], ref_start int32[p].
     """
-    n_max, m_max, cells = 1, 1, 1
+    n_max, m_max = 1, 1
     for p in range(begin, end):
-        n = ref_offset[pair_ref[p] + 1] - ref_offset[pair_ref[p]]
-        m = alt_offset[p + 1] - alt_offset[p]
-        n_max = max(n_max, n)
-        m_max = max(m_max, m)
-        cells = max(cells, (n + m) * (m + 1))
-    ref_reversed = np.empty(n_max, np.uint8)
-    lanes = np.empty((6, m_max + 2), np.int32)
-    back = np.empty(cells, np.uint8)
+        n_max = max(n_max, ref_offset[pair_ref[p] + 1] - ref_offset[pair_ref[p]])
+        m_max = max(m_max, alt_offset[p + 1] - alt_offset[p])
+    letters, lanes, back = scratch(n_max, m_max)
     for p in range(begin, end):
         r = ref[ref_offset[pair_ref[p]] : ref_offset[pair_ref[p] + 1]]
         a = alt[alt_offset[p] : alt_offset[p + 1]]
         c = cigar[cigar_offset[p] : cigar_offset[p + 1]]
-        count, at = align_one(r, a, match, mismatch, opened, extended, strategy, ref_reversed, lanes, back, c)
+        count, at = align_one(r, a, match, mismatch, opened, extended, strategy, letters, lanes, back, c)
         cigar_count[p] = count
         ref_start[p] = at

@@ -11,7 +11,7 @@ from caller_tables import caller_reads, ragged, regions_of, text
 from gpugenome.errors import UserError
 from gpugenome.kernels.assembly_alignment_cpu import align_ends
 from gpugenome.kernels.log10_scalar import log10_of_integer
-from gpugenome.kernels.smith_waterman_cpu import align_one
+from gpugenome.kernels.smith_waterman_cpu import align_one, scratch
 from gpugenome.kernels.smith_waterman_scalar import INDEL, SOFTCLIP
 from gpugenome.steps.haplotypecaller.columns import RegionBatch, RegionReads
 from gpugenome.steps.haplotypecaller.finalise import finalise_reads
@@ -211,8 +211,7 @@ def test_banded_alignment_is_the_whole_matrix(scores):
         n, m = map(len, pair)
         for strategy in (SOFTCLIP, INDEL):
             whole = np.empty(2 * m + 3, np.uint32)
-            count, at = align_one(*pair, *scores, strategy, np.empty(n, np.uint8), np.empty((6, m + 2), np.int32),
-                                  np.empty((n + m) * (m + 1), np.uint8), whole)  # fmt: skip
+            count, at = align_one(*pair, *scores, strategy, *scratch(n, m), whole)
             theirs = text(whole[:count])
             if at > 0 or "S" in theirs:
                 theirs = ""
