@@ -8,9 +8,8 @@ import math
 
 import numpy as np
 
+from gpugenome.kernels.genotype_evidence_scalar import approximate_log10_sum, minus_product, to_pl
 from gpugenome.kernels.launch import jit
-
-MOST_PL = 2147483647
 
 
 @jit
@@ -99,21 +98,10 @@ def fill_rows(
 
 
 @jit
-def _log10_sum(a, b, table):
-    """Approximate log10(10^a + 10^b)."""
-    if a > b:
-        a, b = b, a
-    if a == -np.inf:
-        return b
-    d = b - a
-    return b + table[int(d * 10000.0 + 0.5)] if d < 8.0 else b
-
-
-@jit
 def _two_alleles(first, second, n, log_first, log_second, table):
     total = 0.0
     for r in range(n):
-        total += _log10_sum(first[r] + log_first, second[r] + log_second, table)
+        total += approximate_log10_sum(first[r] + log_first, second[r] + log_second, table)
     return total
 
 
@@ -160,21 +148,10 @@ def _genotype_likelihoods(column, n_alleles, n, distinct, count, n_distinct, log
             total = _two_alleles(
                 column[distinct[g, 0], :n], column[distinct[g, 1], :n], n, log10_of[copies], log10_of[ploidy - copies], table
             )
-            out[g] = total - n * log10_of[ploidy]
+            out[g] = minus_product(total, n, log10_of[ploidy])
         else:
             total = _many_alleles(linear, n, distinct[g], count[g], n_distinct[g])
-            out[g] = total - n * log10_of[ploidy] + shift
-
-
-@jit
-def to_pl(likelihood, pl):
-    """Phred-scaled likelihoods relative to the best, rounded as Java does."""
-    top = -np.inf
-    for x in likelihood:
-        top = max(top, x)
-    for g in range(len(likelihood)):
-        x = min(-10.0 * (likelihood[g] - top), float(MOST_PL))
-        pl[g] = MOST_PL if x >= MOST_PL else int(math.floor(x + 0.5))
+            out[g] = minus_product(total, n, log10_of[ploidy]) + shift
 
 
 @jit
