@@ -107,8 +107,8 @@ def fill_rows(
 
 @kernel()
 def genotypes(
-    begin, end, first_site, last_site, allele_offset, evidence_offset, evidence_read, evidence, block_offset, filtered, read_sample, samples,
-    distinct, count, n_distinct, log10_of, table, pl_offset, likelihood,
+    begin, end, first_site, last_site, allele_offset, evidence_offset, evidence_read, evidence, block_offset, filtered, read_sample,
+    samples, distinct, count, n_distinct, log10_of, table, pl_offset, likelihood,
 ):  # fmt: skip
     """likelihood[t] of the genotypes t of sites first_site..last_site. Thread: a place begin..end of `likelihood`."""
     t = begin + cuda.grid(1)

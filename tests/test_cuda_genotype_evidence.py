@@ -22,7 +22,7 @@ def made_sites(sites, reads, most_alleles, with_non_ref):
     filtered = (rng.random(n_reads) < 0.1).astype(np.uint8)
     haps = rng.integers(most_alleles, 20, regions)
     hap_offset, matrix_offset = offsets(haps), offsets(np.diff(read_offset) * haps)
-    matrix = rng.choice([0.0, -0.125, -3.0], int(matrix_offset[-1])) - rng.exponential(4.0, int(matrix_offset[-1])).round(1)
+    matrix = rng.choice([0.0, -0.125, -3.0], int(matrix_offset[-1])) - rng.exponential(4.0, int(matrix_offset[-1])).round()
     allele_offset = offsets(rng.integers(2, most_alleles + 1, sites))
     hap_allele_offset = offsets(haps[region])
     concrete = np.repeat(np.diff(allele_offset) - with_non_ref, haps[region])
@@ -52,6 +52,8 @@ def check(sites, reads, most_alleles, ploidy, samples, with_non_ref):
     assert device[0].copy_to_host().tobytes() == read.tobytes() and device[1].copy_to_host().tobytes() == evidence.tobytes()
     assert len(read) > sites and np.isinf(evidence).any() != with_non_ref and len(np.unique(evidence)) > 10
 
+    filtered_cells = np.repeat(filtered[read] == 1, np.repeat(np.diff(allele_offset), count))
+    evidence[filtered_cells] = -np.arange(filtered_cells.sum(), dtype=float)
     table = genotype_table(ploidy, most_alleles)
     pl_offset = offsets(np.repeat(genotype_count(ploidy, np.diff(allele_offset)), samples))
     read_sample = np.random.default_rng(1).integers(0, samples, len(filtered)).astype(np.int32)
