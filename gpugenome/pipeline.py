@@ -2,19 +2,26 @@
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 
-def ordered_map(function, items, threads: int, ahead: int = 2):
+def thread_pool(threads: int) -> ThreadPoolExecutor:
+    """A pool for several `ordered_map`s."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="gpugenome-map")
+
+
+def ordered_map(function, items, threads: int, ahead: int = 2, pool: ThreadPoolExecutor | None = None):
     """Iterator of function(item) in the order of the items, up to `threads + ahead` of them under way.
 
     The functions spend their time in kernels that release the GIL. With one thread everything runs in the caller's. An error ends the
-    iteration where its item comes; items are taken by the caller's thread only.
+    iteration where its item comes; items are taken by the caller's thread only. pool: threads shared with other maps, whose results may be
+    this one's items; by default a pool of its own.
     """
     if threads <= 1:
         yield from map(function, items)
         return
     waiting = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="gpugenome-map") as pool:
+    with nullcontext(pool) if pool else thread_pool(threads) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))

@@ -181,7 +181,8 @@ def line_of(batch, **options):
     """The call's fields and INFO, as printed."""
     o = CallerOptions(**options)
     reads, likelihoods, calls = batch
-    annotated = annotate(reads, likelihoods, calls, np.frombuffer(b"ACGT" * 100, np.uint8), o, JavaRandom())
+    annotated = annotate(reads, likelihoods, calls, np.frombuffer(b"ACGT" * 100, np.uint8), o)
+    annotated.draw(JavaRandom())
     text, _ = format_records(calls, annotated, "chr1", o)
     fields = text.tobytes().decode().rstrip("\n").split("\t")
     return fields, dict(i.split("=") for i in fields[7].split(";") if "=" in i)
@@ -282,7 +283,8 @@ def test_annotations_on_request():
         "BaseQuality", "MappingQuality", "FragmentLength", "ReadPosition", "BaseQualityHistogram", "UniqueAltReadCount", "CountNs",
         "ReferenceBases", "TandemRepeat", "GenotypeSummaries", "SampleList", "AlleleFraction", "ClippingRankSumTest",
     ))  # fmt: skip
-    annotated = annotate(source, likelihoods, calls, np.frombuffer(contig, np.uint8), options, JavaRandom())
+    annotated = annotate(source, likelihoods, calls, np.frombuffer(contig, np.uint8), options)
+    annotated.draw(JavaRandom())
     text, _ = format_records(calls, annotated, "c", options)
     fields = text.tobytes().decode().split("\t")
     info = dict(i.split("=") for i in fields[7].split(";") if "=" in i)

@@ -14,7 +14,7 @@ from gpugenome.gatk.genotype_likelihoods import genotype_count, genotype_table, 
 from gpugenome.kernels import allele_frequency_cpu
 from gpugenome.kernels.allele_frequency_cpu import log10_one_minus_pow10
 from gpugenome.steps.haplotypecaller.columns import AssemblyBatch, HaplotypeEvents, Haplotypes, LikelihoodBatch, RegionBatch, RegionReads
-from gpugenome.steps.haplotypecaller.genotyping import GenotypingState, genotype
+from gpugenome.steps.haplotypecaller.genotyping import GenotypingState, call_sites, emit, site_models
 from gpugenome.steps.haplotypecaller.options import CallerOptions
 from gpugenome.steps.haplotypecaller.reads import offsets
 
@@ -106,10 +106,12 @@ def region(haps, likelihood, reads=None, span=(20, 100), cigars=None, filtered=N
     return regions, assembly, LikelihoodBatch(rows, matrix, np.array([0, len(matrix)]), np.zeros(m, np.int32))
 
 
-def call(made, options=VCF, state=None, samples=None, threads=1):
+def call(made, options=VCF, state=None, samples=None, threads=1, given=None):
     regions, assembly, likelihoods = made
     reads = caller_reads(len(likelihoods.reads), samples=samples)
-    return genotype(reads, regions, assembly, likelihoods, CONTIG, options, state or GenotypingState(), threads)
+    models = site_models(reads, regions, assembly, likelihoods, CONTIG, options, threads, given)
+    emitted = emit(models, regions.ref_id, options, state or GenotypingState())
+    return call_sites(models, emitted, regions, assembly, likelihoods, CONTIG, options, threads)
 
 
 def alleles_of(calls, i):
@@ -310,14 +312,14 @@ def test_threads_do_not_matter():
 def test_given_alleles_are_called_without_evidence():
     alt = "ACG".replace(chr(CONTIG[50]), "")
     haps, m = [[], [(50, 1, alt[0])]], np.array([[-0.5, -4.0]] * 20)
-    regions, assembly, likelihoods = region(haps, m)
+    made = region(haps, m)
 
     def given(start, ref_length, text):
         bases, offset = ascii_rows([text])
         return HaplotypeEvents(np.array([0, 1]), np.array([start], np.int32), np.array([ref_length], np.int32), bases, offset)
 
     def called(alleles):
-        return genotype(caller_reads(20), regions, assembly, likelihoods, CONTIG, VCF, GenotypingState(), 1, alleles)
+        return call(made, given=alleles)
 
     calls = called(given(50, 1, alt[0]))
     assert alleles_of(calls, 0)[1:] == [alt[0]] and calls.gt[0, 0].tolist() == [0, 0] and calls.mleac.tolist() == [0]

@@ -58,6 +58,16 @@ class JavaRandom:
         self.saved_gaussian = b * m
         return a * m
 
+    def next_gaussians(self, n: int) -> np.ndarray:
+        """float64[n]: the values of n calls of `next_gaussian`."""
+        from gpugenome.kernels.annotations_cpu import gaussians
+
+        out = np.empty(n)
+        saved = np.nan if self.saved_gaussian is None else self.saved_gaussian
+        state, saved = gaussians(np.int64(self.state), saved, out)
+        self.state, self.saved_gaussian = int(state), None if math.isnan(saved) else float(saved)
+        return out
+
 
 def string_hash(text: str) -> int:
     """String.hashCode as an unsigned 32-bit number."""

@@ -18,11 +18,12 @@ def jittered(qd: np.ndarray, gaussians) -> np.ndarray:
 
 
 def _values(e):
+    """QD before its jitter, which is drawn in the order of the genome (`Annotated.draw`)."""
     depth = e.variant_depth
     present = (depth > 0) & ~np.isnan(e.calls.qual)
     qual = e.calls.qual[present]
     qual = np.where(qual == 0, -0.0, qual)  # GATK multiplies a log10 error of 0 by -10 and prints QD=-0.00 beside a QUAL of 0
-    return [scalar_field("QD", FIXED, _spread(jittered(qual / depth[present], e.gaussians), present), present, 2)]
+    return [scalar_field("QD", FIXED, _spread(qual / depth[present], present), present, 2)]
 
 
 def _spread(values, present):

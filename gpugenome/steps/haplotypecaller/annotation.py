@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpugenome.gatk.annotations import active_annotations
+from gpugenome.gatk.annotations.quality_by_depth import jittered
 from gpugenome.steps.haplotypecaller.columns import AssemblyBatch, CallBatch, CallerReads, LikelihoodBatch
 from gpugenome.steps.haplotypecaller.evidence import Evidence
 from gpugenome.steps.haplotypecaller.options import CallerOptions
@@ -22,6 +23,12 @@ class Annotated:
     formats: list[Field]
     ids: Field | None = None
 
+    def draw(self, rng) -> None:
+        """Put the jitter on QD, in output order: a Gaussian of `rng` (`gatk.java.JavaRandom` of the run) for each value of 35 and more."""
+        for field in self.info:
+            if field.key == "QD":
+                field.values = jittered(field.values, rng.next_gaussians)
+
 
 def annotations_of(options: CallerOptions):
     """The annotations of a run with these options.
@@ -35,15 +42,15 @@ def annotations_of(options: CallerOptions):
                               options.with_reference_confidence)  # fmt: skip
 
 
-def annotate(reads: CallerReads, likelihoods: LikelihoodBatch, calls: CallBatch, contig_bases, options: CallerOptions, rng,
+def annotate(reads: CallerReads, likelihoods: LikelihoodBatch, calls: CallBatch, contig_bases, options: CallerOptions,
              dbsnp=None, threads: int = 1, assembly: AssemblyBatch | None = None) -> Annotated:  # fmt: skip
-    """Annotate a batch of calls, in output order.
+    """Annotate a batch of calls, in output order; QD without its jitter, see `Annotated.draw`.
 
-    contig_bases: uint8, bases of the contig. rng: `gatk.java.JavaRandom` of the run: one Gaussian is drawn for each QD of 35 and more.
-    dbsnp: `known_variants.KnownVariants` for ID and DB, or None. assembly: what the calls come from, only for AssemblyComplexity.
+    contig_bases: uint8, bases of the contig. dbsnp: `known_variants.KnownVariants` for ID and DB, or None.
+    assembly: what the calls come from, only for AssemblyComplexity.
     """
     active = annotations_of(options)
-    evidence = Evidence(reads, likelihoods, calls, contig_bases, options, rng, any(a.name == "DepthPerAlleleBySample" for a in active),
+    evidence = Evidence(reads, likelihoods, calls, contig_bases, options, any(a.name == "DepthPerAlleleBySample" for a in active),
                         assembly, threads)  # fmt: skip
     fields = {"INFO": {}, "FORMAT": {}}
     for a in active:

@@ -1,8 +1,9 @@
 """HaplotypeCaller from coordinate-sorted batches to record lines: windows of regions, stage by stage, in order.
 
-Assembly and likelihoods of a part of some hundred regions depend on nothing but their reads, so parts run side by side in threads;
-genotyping, annotation and text follow in the order of the genome, because emitted deletions, reference blocks and the random draws
-of the QD jitter go from region to region. Source: HaplotypeCaller, HaplotypeCallerEngine of GATK.
+Nearly everything about a part of some hundred regions depends on its own reads only, so parts run side by side, each on one thread:
+first up to the allele frequency model, then genotypes and annotations. Between and after the two, in the order of the genome and in
+one thread, is what goes from part to part: emitted deletions, the random draws of the QD jitter, reference blocks.
+Source: HaplotypeCaller, HaplotypeCallerEngine of GATK.
 """
 
 from dataclasses import dataclass, replace
@@ -12,12 +13,12 @@ import numpy as np
 from gpugenome.batch import Header
 from gpugenome.errors import UserError
 from gpugenome.gatk.java import JavaRandom
-from gpugenome.pipeline import ordered_map
-from gpugenome.steps.haplotypecaller.annotation import annotate
+from gpugenome.pipeline import ordered_map, thread_pool
+from gpugenome.steps.haplotypecaller.annotation import Annotated, annotate
 from gpugenome.steps.haplotypecaller.assembly import assemble_regions
 from gpugenome.steps.haplotypecaller.blocks import RecordLines, reference_lines
-from gpugenome.steps.haplotypecaller.columns import AssemblyBatch, CallerReads, LikelihoodBatch, RegionBatch
-from gpugenome.steps.haplotypecaller.genotyping import GenotypingState, genotype
+from gpugenome.steps.haplotypecaller.columns import AssemblyBatch, CallBatch, CallerReads, LikelihoodBatch, ReferenceRecords, RegionBatch
+from gpugenome.steps.haplotypecaller.genotyping import Emitted, GenotypingState, SiteModels, call_sites, emit, site_models
 from gpugenome.steps.haplotypecaller.likelihoods import likelihoods
 from gpugenome.steps.haplotypecaller.options import CallerOptions
 from gpugenome.steps.haplotypecaller.reads import offsets
@@ -30,12 +31,17 @@ REGIONS_PER_PART = 128
 
 @dataclass
 class _Part:
-    """Some regions of one contig with their reads, and what assembly and likelihoods made of them."""
+    """Some regions of one contig with their reads, and what the steps made of them."""
 
     reads: CallerReads
     regions: RegionBatch
     assembly: AssemblyBatch | None = None
     likelihoods: LikelihoodBatch | None = None
+    models: SiteModels | None = None
+    emitted: Emitted | None = None
+    calls: CallBatch | None = None
+    annotated: Annotated | None = None
+    records: ReferenceRecords | None = None
 
 
 def resolve_samples(header: Header, options: CallerOptions) -> CallerOptions:
@@ -112,14 +118,15 @@ class Caller:
         writer = None
         if self._options.with_reference_confidence:
             writer = reference_lines(self._options, self._header.contig_names, self._threads)
-        for ref_id, spans in contig_intervals(self._header, intervals).items():
-            bases, state = None, {"more": True}
-            items = maker.contig(ref_id, feed.of(ref_id), spans)
-            while state["more"]:
-                parts = self._parts(ref_id, _until_pause(items, state))
-                for part in ordered_map(self._assemble, parts, self._threads):
-                    bases = self._bases_of(ref_id) if bases is None else bases
-                    yield from self._finish(part, bases, writer)
+        with thread_pool(self._threads) as pool:
+            for ref_id, spans in contig_intervals(self._header, intervals).items():
+                state = {"more": True}
+                items = maker.contig(ref_id, feed.of(ref_id), spans)
+                while state["more"]:
+                    parts = self._parts(ref_id, _until_pause(items, state))
+                    modelled = ordered_map(self._model, parts, self._threads, pool=pool)
+                    for part in ordered_map(self._call, map(self._emit, modelled), self._threads, pool=pool):
+                        yield from self._finish(part, writer)
         if writer is not None:
             yield from writer.finish()
 
@@ -138,24 +145,37 @@ class Caller:
             for some in split_regions(regions):
                 yield _Part(reads, some)
 
-    def _assemble(self, part):
-        """Assembly and likelihoods, on one thread: parts run side by side."""
-        ref_id = part.regions.ref_id
-        part.assembly = assemble_regions(part.reads, part.regions, self._bases_of(ref_id), self._options, 1, self._given_of(ref_id))
-        part.likelihoods = likelihoods(part.reads, part.assembly, self._options, 1, self._part_backend)
+    def _model(self, part):
+        """From reads to the allele frequencies of sites, on one thread."""
+        o, ref_id, reads, regions = self._options, part.regions.ref_id, part.reads, part.regions
+        bases, given = self._bases_of(ref_id), self._given_of(ref_id)
+        part.assembly = assemble_regions(reads, regions, bases, o, 1, given)
+        part.likelihoods = likelihoods(reads, part.assembly, o, 1, self._part_backend)
+        part.models = site_models(reads, regions, part.assembly, part.likelihoods, bases, o, 1, given)
         return part
 
-    def _finish(self, part, bases, writer):
-        """Genotypes, annotations and text of a part."""
-        o, n = self._options, self._threads
-        given = self._given_of(part.regions.ref_id)
-        calls = genotype(part.reads, part.regions, part.assembly, part.likelihoods, bases, o, self._genotyping, n, given)
-        annotated = annotate(part.reads, part.likelihoods, calls, bases, o, self._rng, self._dbsnp, n, part.assembly)
-        text, offset = format_records(calls, annotated, self._header.contig_names[part.regions.ref_id], o, n)
-        found = RecordLines(part.regions.ref_id, calls.start, calls.end, text, offset)
-        if writer is None:
-            if len(found):
-                yield found
-            return
-        records = reference_records(part.reads, part.regions, part.assembly, part.likelihoods, calls, bases, o, n)
-        yield from writer.add(records, found)
+    def _emit(self, part):
+        """Which sites are emitted, in the order of the genome."""
+        part.emitted = emit(part.models, part.regions.ref_id, self._options, self._genotyping)
+        return part
+
+    def _call(self, part):
+        """Genotypes, annotations and confidence in the reference, on one thread."""
+        o, reads, regions, found = self._options, part.reads, part.regions, (part.assembly, part.likelihoods)
+        bases = self._bases_of(regions.ref_id)
+        part.calls = call_sites(part.models, part.emitted, regions, *found, bases, o)
+        part.annotated = annotate(reads, part.likelihoods, part.calls, bases, o, self._dbsnp, 1, part.assembly)
+        if o.with_reference_confidence:
+            part.records = reference_records(reads, regions, *found, part.calls, bases, o)
+        return part
+
+    def _finish(self, part, writer):
+        """Random draws and text, in the order of the genome."""
+        calls, ref_id = part.calls, part.regions.ref_id
+        part.annotated.draw(self._rng)
+        text, offset = format_records(calls, part.annotated, self._header.contig_names[ref_id], self._options)
+        found = RecordLines(ref_id, calls.start, calls.end, text, offset)
+        if writer is not None:
+            yield from writer.add(part.records, found)
+        elif len(found):
+            yield found

@@ -38,11 +38,11 @@ class Evidence:
     with_allele_depths: whether AD is among the annotations (QD asks).
     """
 
-    def __init__(self, reads: CallerReads, likelihoods: LikelihoodBatch, calls: CallBatch, bases, options: CallerOptions, rng,
+    def __init__(self, reads: CallerReads, likelihoods: LikelihoodBatch, calls: CallBatch, bases, options: CallerOptions,
                  with_allele_depths: bool, assembly: AssemblyBatch | None, threads: int):  # fmt: skip
         self.reads, self.likelihoods, self.calls, self.bases, self.options = reads, likelihoods, calls, bases, options
         self.assembly = assembly
-        self.with_allele_depths, self._rng, self._threads = with_allele_depths, rng, threads
+        self.with_allele_depths, self._threads = with_allele_depths, threads
         self.samples = calls.gt.shape[1]
         self.n_alleles = np.diff(calls.allele_offset)
         self.sample_alleles = np.repeat(self.n_alleles, self.samples)
@@ -138,14 +138,6 @@ class Evidence:
         depth = np.where(variant, np.where(total > 0, total, evidence), 0).sum(1)
         restricted = np.where(variant & (total - ref > 1), total, 0).sum(1)
         return np.where(restricted > 0, restricted, depth)
-
-    def gaussians(self, n: int) -> np.ndarray:
-        """The next n standard normal values of the run's generator."""
-        out = np.empty(n)
-        state, saved = self._rng.get_state()
-        state, saved = kernel.gaussians(np.int64(state), np.nan if saved is None else saved, out)
-        self._rng.set_state((int(state), None if math.isnan(saved) else saved))
-        return out
 
     def genotype_counts(self, rounded: bool) -> np.ndarray:
         """float64[c, 5], see `kernels.annotations_cpu.genotype_counts`."""

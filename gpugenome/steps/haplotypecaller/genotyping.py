@@ -1,6 +1,7 @@
 """From read likelihoods to calls: loci and alleles of each region, genotype likelihoods, the allele frequency model, genotypes, phasing.
 
-Everything but `emit_sites` (alleles "*" depend on deletions emitted before) is independent from site to site.
+Three steps, of which only the second goes from batch to batch in the order of the genome (alleles "*" depend on deletions emitted
+before): `site_models`, `emit`, `call_sites`.
 """
 
 from dataclasses import dataclass, field
@@ -145,8 +146,8 @@ def _forced(sites: _Sites, regions: RegionBatch, events, contig_bases, given: Ha
     return forced
 
 
-def _emit(sites: _Sites, forced, pl, pl_offset, samples, table: GenotypeTable, ref_id, options, state: GenotypingState, threads):
-    """(keep by allele, emitted, qual, low_qual by site, mle_count by allele); updates the state."""
+def _allele_frequencies(sites: _Sites, pl, pl_offset, samples, table: GenotypeTable, options, threads):
+    """The allele frequency model: (no_variant float64 by site, absent float64, mle_count int32, used uint8 by allele)."""
     n, m = len(sites), len(sites.allele)
     star = np.full(n, -1, np.int32)
     rows = np.flatnonzero(sites.allele == sites_kernel.SPANNING)
@@ -160,15 +161,49 @@ def _emit(sites: _Sites, forced, pl, pl_offset, samples, table: GenotypeTable, r
         table.allele, table.distinct, table.count, table.n_distinct, table.combinations, table.choose, table.log10_of,
         no_variant, absent, mle_count, used,
     )  # fmt: skip
-    keep, emitted, qual, low_qual = np.zeros(m, np.uint8), np.empty(n, np.uint8), np.zeros(n), np.zeros(n, np.uint8)
+    return no_variant, absent, mle_count, used
+
+
+@dataclass
+class SiteModels:
+    """Sites of a batch of regions with what their reads say: `site_models` makes it for `emit` and `call_sites`."""
+
+    sites: _Sites
+    evidence: _Evidence
+    table: GenotypeTable
+    read_sample: np.ndarray
+    pl: np.ndarray
+    pl_offset: np.ndarray
+    forced: np.ndarray
+    no_variant: np.ndarray
+    absent: np.ndarray
+    mle_count: np.ndarray
+    used: np.ndarray
+
+
+@dataclass
+class Emitted:
+    """What `emit` decides: keep uint8 by allele; emitted uint8, qual float64, low_qual uint8 by site."""
+
+    keep: np.ndarray
+    emitted: np.ndarray
+    qual: np.ndarray
+    low_qual: np.ndarray
+
+
+def emit(models: SiteModels, ref_id: int, options: CallerOptions, state: GenotypingState) -> Emitted:
+    """Which sites and alleles are emitted, batch by batch in the order of the genome; updates the state."""
+    s = models.sites
+    n = len(s)
+    out = Emitted(np.zeros(len(s.allele), np.uint8), np.empty(n, np.uint8), np.zeros(n), np.zeros(n, np.uint8))
     if state.ref_id != ref_id:
         state.ref_id, state.deletions = ref_id, np.empty((0, 2), np.int64)
     state.deletions = calls_kernel.emit_sites(
-        sites.start, sites.allele_offset, sites.allele, sites.length, no_variant, absent, used, forced,
+        s.start, s.allele_offset, s.allele, s.length, models.no_variant, models.absent, models.used, models.forced,
         options.calling_confidence_phred, int(options.with_reference_confidence), OUTPUT_MODES.index(options.output_mode), MOST_ALLELES,
-        state.deletions, keep, emitted, qual, low_qual,
+        state.deletions, out.keep, out.emitted, out.qual, out.low_qual,
     )  # fmt: skip
-    return keep, emitted, qual, low_qual, mle_count
+    return out
 
 
 @dataclass
@@ -243,32 +278,49 @@ def _depths(gt, depth, allele_offset, samples):
     return depth[is_called[row]], offsets(np.where(is_called, n_alleles, 0)), dp.reshape(-1, samples)
 
 
-def genotype(
+def site_models(
     reads: CallerReads,
     regions: RegionBatch,
     assembly: AssemblyBatch,
     likelihoods: LikelihoodBatch,
     contig_bases: np.ndarray,
     options: CallerOptions,
-    state: GenotypingState,
     threads: int = 1,
     given_alleles: HaplotypeEvents | None = None,
-) -> CallBatch:
-    """Calls of a batch of regions.
+) -> SiteModels:
+    """Loci, alleles, genotype likelihoods and allele frequencies of a batch of regions.
 
-    contig_bases: uint8 upper-case bases of the whole contig. `state` is updated. given_alleles: those of --alleles on this contig, by
-    start, one ALT a row (`offset` is not used): matching alleles are called whatever their evidence.
+    contig_bases: uint8 upper-case bases of the whole contig. given_alleles: those of --alleles on this contig, by start, one ALT a row
+    (`offset` is not used): matching alleles are called whatever their evidence.
     """
     samples = max(1, len(options.samples))
     sites = _find_sites(assembly, contig_bases, options, threads)
     table = genotype_table(options.sample_ploidy, int(sites.n_alleles.max(initial=2)))
-    realigned, events, haps = likelihoods.reads, assembly.events, assembly.haplotypes
+    realigned = likelihoods.reads
     read_sample = reads.sample[realigned.source]
     evidence = _gather_evidence(sites, assembly, likelihoods, len(contig_bases), options, threads)
     pl, pl_offset = _genotype_likelihoods(sites, evidence, realigned, read_sample, samples, table, threads)
-    forced = _forced(sites, regions, events, contig_bases, given_alleles, threads)
-    keep, emitted, qual, low_qual, mle_count = _emit(sites, forced, pl, pl_offset, samples, table, regions.ref_id, options, state, threads)
-    called = _called(sites, keep, emitted)
+    forced = _forced(sites, regions, assembly.events, contig_bases, given_alleles, threads)
+    frequencies = _allele_frequencies(sites, pl, pl_offset, samples, table, options, threads)
+    return SiteModels(sites, evidence, table, read_sample, pl, pl_offset, forced, *frequencies)
+
+
+def call_sites(
+    models: SiteModels,
+    emitted: Emitted,
+    regions: RegionBatch,
+    assembly: AssemblyBatch,
+    likelihoods: LikelihoodBatch,
+    contig_bases: np.ndarray,
+    options: CallerOptions,
+    threads: int = 1,
+) -> CallBatch:
+    """Calls of a batch of regions: the emitted sites with their genotypes, depths and phasing."""
+    samples = max(1, len(options.samples))
+    sites, evidence, table, read_sample = models.sites, models.evidence, models.table, models.read_sample
+    pl, pl_offset, mle_count, qual, low_qual = models.pl, models.pl_offset, models.mle_count, emitted.qual, emitted.low_qual
+    realigned, events, haps = likelihoods.reads, assembly.events, assembly.haplotypes
+    called = _called(sites, emitted.keep, emitted.emitted)
     c, ploidy = len(called), options.sample_ploidy
     gt, gq, call_pl, call_pl_offset = _genotypes(sites, called, pl, pl_offset, samples, table, threads)
     base, base_offset = _printed_alleles(sites, called, events, contig_bases, threads)
