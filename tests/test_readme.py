@@ -1,0 +1,34 @@
+"""The README's examples run, one after another, in a folder like a checkout."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def examples():
+    return re.findall(r"<!-- example -->\n```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+
+
+def test_examples(tmp_path):
+    found = examples()
+    assert len(found) >= 4
+    if any("gpugenome align" in e for e in found) and shutil.which("bwa") is None:
+        pytest.skip("align needs bwa")
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    command = tmp_path / "bin" / "gpugenome"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m gpugenome.cli "$@"\n')
+    command.chmod(0o755)
+    path = os.pathsep.join([str(command.parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+    for example in found:
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", example], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, f"{example}\n{done.stderr[-2000:]}"
+    assert {"calls.g.vcf.gz", "recalibrated.bam", "L001.recalibrated.bam", "stretch.vcf.gz"} <= set(os.listdir(tmp_path / "out"))
