@@ -4,6 +4,7 @@ import numpy as np
 
 from gpugenome.batch import ReadBatch
 from gpugenome.kernels import bam_records_cpu as kernel
+from gpugenome.kernels import sam_tags_cpu as tag_kernel
 from gpugenome.kernels.launch import run_chunks
 
 FIXED = {
@@ -75,6 +76,26 @@ def set_tag(batch: ReadBatch, tag: str, value: np.ndarray, value_offset: np.ndar
     data = np.empty(int(offset[-1]), np.uint8)
     run_chunks(kernel.set_tag, n, threads, batch.data, batch.offset, batch.tag_start, *code, value, value_offset, data, offset)
     return ReadBatch(data, offset, **{name: getattr(batch, name) for name in [*FIXED, "read_group"]})
+
+
+def edit_tags(batch: ReadBatch, tags: list[str], row: np.ndarray, value=None, value_offset=None, threads: int = 1) -> ReadBatch:
+    """The batch with tags set or removed and every touched record's tags in htsjdk's order and types. Arena and offsets are replaced.
+
+    row: int32[tags, n], for each tag and record a row of the ragged table (value uint8, value_offset int64: type letter and value),
+    `sam_tags_cpu.LEAVE` or `sam_tags_cpu.REMOVE` (which touches a record also where it has no such tag).
+    """
+    n = len(batch)
+    code = np.array([ord(t[1]) << 8 | ord(t[0]) for t in tags], np.int64)
+    if value is None:
+        value, value_offset = np.zeros(1, np.uint8), np.zeros(1, np.int64)
+    size, start = np.empty(n, np.int64), batch.tag_start
+    run_chunks(tag_kernel.reencoded_sizes, n, threads, batch.data, batch.offset, start, code, row, value, value_offset, size)
+    offset = np.zeros(n + 1, np.int64)
+    np.cumsum(size, out=offset[1:])
+    data = np.empty(int(offset[-1]), np.uint8)
+    run_chunks(tag_kernel.reencode, n, threads, batch.data, batch.offset, start, code, row, value, value_offset, data, offset)
+    batch.data, batch.offset = data, offset
+    return batch
 
 
 def ragged_bytes(batch: ReadBatch, what: str, threads: int = 1) -> tuple[np.ndarray, np.ndarray]:

@@ -283,7 +283,7 @@ def count_bases(begin, end, batch, chosen, group, reference, contig_of, spans, b
     batch: (data, offset, ref_id, pos, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar, seq_length, read_group) of ReadBatch.
     group: int32, table row by read group. reference: the contig's ASCII bases. spans, bins: known sites of the contig.
     settings: int64[5]: context size, maximum cycle, low-quality tail, lowest quality counted, 1 to take qualities from OQ.
-    observed, wrong_count: int64[groups, 94, 4^k + 2 max + 1], contexts then cycles from -max.
+    observed, wrong_count: int64[groups, 94, 4^k + 1 + 2 max + 1], contexts, the empty one, then cycles from -max.
 
     Returns
     -------
@@ -343,9 +343,9 @@ def count_bases(begin, end, batch, chosen, group, reference, contig_of, spans, b
             q = np.int64(qual[j]) - shift
             if code[j] < 0 or q < lowest or q > 93 or mask[j]:
                 continue
-            # Of a read that is low-quality throughout GATK counts every base under the first context.
-            context = np.int64(0) if low == size else context_of(code, low, high, j, k, f & 16 != 0)
-            cycle = contexts + most + cycle_of(j, size, f)
+            # Of a read that is low-quality throughout GATK counts every base under an empty context.
+            context = contexts if low == size else context_of(code, low, high, j, k, f & 16 != 0)
+            cycle = contexts + 1 + most + cycle_of(j, size, f)
             if context >= 0:
                 observed[g, q, context] += 1
                 wrong_count[g, q, context] += wrong[j]

@@ -115,8 +115,8 @@ def count(
             if code < 0 or q < lowest or q > 93 or _is_known(op, length, n, place, stop, j, span, spans):
                 continue
             wrong = _is_wrong(op, length, n, place, j, code, reference)
-            context = 0 if low == size else packed_context(data, seq, first + low, first + high, first + j, k, f & 16 != 0)
-            cycle = contexts + most + cycle_of(j, size, f)
+            context = contexts if low == size else packed_context(data, seq, first + low, first + high, first + j, k, f & 16 != 0)
+            cycle = contexts + 1 + most + cycle_of(j, size, f)
             if context >= 0:
                 cuda.atomic.add(observed, (g, q, context), 1)
             cuda.atomic.add(observed, (g, q, cycle), 1)

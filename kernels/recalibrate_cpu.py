@@ -15,8 +15,8 @@ def recalibrate(begin, end, batch, row, settings, base, delta_context, delta_cyc
 
     batch: (data, offset, flag, name_length, n_cigar, seq_length, read_group). row: int32 by read group, -1: not in the table.
     settings: int64[5]: context size, maximum cycle, low-quality tail, lowest quality changed, 1 to start from OQ.
-    base: int16[rows, 94]. delta_context: int8[rows, 94, 4^k], delta_cycle: int8[rows, 94, 2 max + 1]. final: uint8[94], the
-    quantisation. missing: uint8[94], for reads whose group is not in the table.
+    base: int16[rows, 94]. delta_context: int8[rows, 94, 4^k + 1], the last the empty context. delta_cycle: int8[rows, 94, 2 max + 1].
+    final: uint8[94], the quantisation. missing: uint8[94], for reads whose group is not in the table.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def recalibrate(begin, end, batch, row, settings, base, delta_context, delta_cyc
             q = np.int64(qual[j])
             if q < lowest or q > 93:
                 continue
-            context = np.int64(0) if low == n else context_of(code, low, high, j, k, f & 16 != 0)
+            context = np.int64(delta_context.shape[2] - 1) if low == n else context_of(code, low, high, j, k, f & 16 != 0)
             v = np.int64(base[r, q]) + delta_cycle[r, q, most + cycle_of(j, n, f)]
             if context >= 0:
                 v += delta_context[r, q, context]

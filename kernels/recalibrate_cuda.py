@@ -84,7 +84,7 @@ def recalibrate(begin, end, batch, row, settings, base, delta_context, delta_cyc
     for j in range(lane, n, 32):
         q = qual[j]
         if lowest <= q <= 93:
-            context = 0 if low == n else packed_context(data, seq, low, high, j, k, f & 16 != 0)
+            context = delta_context.shape[2] - 1 if low == n else packed_context(data, seq, low, high, j, k, f & 16 != 0)
             v = base[r, q] + delta_cycle[r, q, most + cycle_of(j, n, f)]
             if context >= 0:
                 v += delta_context[r, q, context]

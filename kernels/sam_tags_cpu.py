@@ -102,7 +102,35 @@ def _value_size(at):
     is_integer, value = _integer(at + 1, kind)
     if is_integer:
         return 3 + _narrowest(value)[1]
-    return 3 + _tag_value_bytes(at + 1, kind)
+    size = _tag_value_bytes(at + 1, kind)
+    # Hexadecimal text becomes an array of bytes: element type, count, one byte for two digits.
+    return 3 + (5 + (size - 1) // 2 if kind == 72 else size)
+
+
+@jit
+def _digit(letter):
+    """The value of a hexadecimal digit, as its ASCII code."""
+    return letter - 48 if letter < 58 else (letter & 95) - 55
+
+
+@jit
+def _write_bytes_of_hex(to, at):
+    """A tag's value from its type letter on: the hexadecimal text at `at` as an array of signed bytes."""
+    count = (_tag_value_bytes(at, 72) - 1) // 2
+    store_u8(to, np.uint8(66))
+    store_u8(to + 1, np.uint8(99))
+    store_u32(to + 2, np.uint32(count))
+    for b in range(count):
+        store_u8(to + 6 + b, np.uint8(_digit(load_u8(at + 2 * b)) * 16 + _digit(load_u8(at + 2 * b + 1))))
+
+
+@jit
+def _touched(record, row):
+    """Whether any edit sets or removes a tag of the record; htsjdk leaves the bytes of the others as they are."""
+    for e in range(row.shape[0]):
+        if row[e, record] != LEAVE:
+            return True
+    return False
 
 
 @jit
@@ -113,6 +141,9 @@ def reencoded_sizes(begin, end, data, offset, tag_start, edit_code, row, value, 
     codes = np.empty(MOST_TAGS, np.int64)
     places = np.empty(MOST_TAGS, np.int64)
     for i in range(begin, end):
+        if not _touched(i, row):
+            size[i] = offset[i + 1] - offset[i]
+            continue
         n = _tags_of(base + tag_start[i], base + offset[i + 1], i, edit_code, row, values, value_offset, codes, places)
         total = tag_start[i] - offset[i]
         for k in range(n):
@@ -122,7 +153,7 @@ def reencoded_sizes(begin, end, data, offset, tag_start, edit_code, row, value, 
 
 @jit
 def reencode(begin, end, data, offset, tag_start, edit_code, row, value, value_offset, out, out_offset):
-    """Copies of records with edited tags, sorted and narrowed.
+    """Copies of records with edited tags, sorted and narrowed; records without an edit are copied as they are.
 
     edit_code: int64[e], second letter << 8 | first. row: int32[e, n], a row of the ragged table (uint8 value by int64 value_offset:
     type letter and value bytes), or LEAVE or REMOVE.
@@ -133,6 +164,9 @@ def reencode(begin, end, data, offset, tag_start, edit_code, row, value, value_o
     codes = np.empty(MOST_TAGS, np.int64)
     places = np.empty(MOST_TAGS, np.int64)
     for i in range(begin, end):
+        if not _touched(i, row):
+            copy_bytes(target + out_offset[i], base + offset[i], offset[i + 1] - offset[i])
+            continue
         n = _tags_of(base + tag_start[i], base + offset[i + 1], i, edit_code, row, values, value_offset, codes, places)
         to = target + out_offset[i]
         copy_bytes(to, base + offset[i], tag_start[i] - offset[i])
@@ -149,6 +183,9 @@ def reencode(begin, end, data, offset, tag_start, edit_code, row, value, value_o
                 for b in range(width):
                     store_u8(to + 3 + b, np.uint8((v >> (8 * b)) & 255))
                 to += 3 + width
+            elif kind == 72:
+                _write_bytes_of_hex(to + 2, at + 1)
+                to += _value_size(at)
             else:
                 size = _tag_value_bytes(at + 1, kind)
                 copy_bytes(to + 2, at, 1 + size)

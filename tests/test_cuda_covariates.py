@@ -39,7 +39,7 @@ def check(reads, warps, rows=None):
     bad = []
     for size, most, tail, use_oq in (2, longest, 2, 0), (3, longest, 30, 1), (2, longest, 60, 0), (2, longest // 2, 2, 0):
         settings = np.array([size, most, tail, TableOptions().preserve_qscores_less_than, use_oq])
-        shape = len(group), 94, 4**size + 2 * most + 1
+        shape = len(group), 94, 4**size + 1 + 2 * most + 1
         tables = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         inputs = columns, chosen, group, genome.bases_upper_acgtn(int(ref_id)), ref_id, sites[ref_id], bins, settings
         device = on_device((*tables, np.zeros((warps, 4, int(batch.n_cigar.max()) + 4), np.int64), np.array([1 << 62])))

@@ -32,7 +32,6 @@ def command(inputs, table_path, output, reference, index, md5, program, compress
         check_input(path)
     check_output(output, *inputs, table_path)
     from gpugenome.backend import usable_threads
-    from gpugenome.batch import Header
     from gpugenome.columns import overlapping
     from gpugenome.commands.options import default_memory, read_intervals
     from gpugenome.io.arrow import SpillFolder
@@ -49,13 +48,14 @@ def command(inputs, table_path, output, reference, index, md5, program, compress
     with SpillFolder(tmp_dir) as spill:
         one = len(inputs) == 1
         reads = open_reads(inputs[0], reference, n) if one else Replay(inputs, reference, n, spill, memory or default_memory())
-        header = htsjdk_header(reads.header)
+        header, line = reads.header, ""
         if program:
             taken = {f[3:] for line in header.text.splitlines() if line.startswith("@PG") for f in line.split("\t") if f[:3] == "ID:"}
             name, i = "GATK ApplyBQSR", 1
             while name in taken:
                 name, i = f"GATK ApplyBQSR.{i}", i + 1
-            header = Header.from_text(header.text + program_fields(name, "GATK ApplyBQSR", None))
+            line = program_fields(name, "GATK ApplyBQSR", None)
+        header = htsjdk_header(header, programs=line)
         recalibrator = Recalibrator(table, header, chosen)
         wanted = read_intervals(intervals, header.contig_names, header.contig_lengths)
         index = index and header.sort_order == "coordinate"

@@ -9,12 +9,18 @@ from gpugenome.gatk.recalibration import MAX_QUAL, empirical_quality, quantise, 
 QUALITIES = MAX_QUAL + 1
 
 
+def context_columns(size: int) -> int:
+    """Columns of contexts of `size` bases: one each, and one for the empty context of reads that are low-quality throughout."""
+    return 4**size + 1
+
+
 @dataclass
 class RecalTable:
     """Counts of bases and of errors. g groups, k the context size, most the maximum cycle.
 
     groups: names, sorted. arguments: the report's Arguments table, by name.
-    observed, errors: int64/float64[g, 94, 4^k + 2 most + 1], contexts (first base most significant, ACGT), then cycles -most..most.
+    observed, errors: int64/float64[g, 94, 4^k + 1 + 2 most + 1], contexts (first base most significant, ACGT), the empty context,
+    then cycles -most..most.
     quality_observed, quality_errors: int64/float64[g, 94].
     group_reported: float64[g], the mean reported quality (EstimatedQReported, four places).
     """
@@ -55,9 +61,9 @@ class RecalTable:
 def finish_table(groups, arguments, observed, errors) -> RecalTable:
     """A table from whole counts: groups without bases dropped, reported qualities and quantisation computed.
 
-    observed, errors: int64[g, 94, 4^k + 2 most + 1], as in `RecalTable`; every base was counted under one cycle.
+    observed, errors: int64[g, 94, 4^k + 1 + 2 most + 1], as in `RecalTable`; every base was counted under one cycle.
     """
-    contexts = 4 ** int(arguments["mismatches_context_size"])
+    contexts = context_columns(int(arguments["mismatches_context_size"]))
     by_quality = observed[:, :, contexts:].sum(axis=2)
     used = np.flatnonzero(by_quality.sum(axis=1))
     observed, errors, by_quality = observed[used], errors[used].astype(np.float64), by_quality[used]

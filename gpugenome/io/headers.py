@@ -3,6 +3,9 @@
 Source: SAM specification 1.6, section 1.3; read groups that share an ID but differ get a suffix, as Picard's header merger gives them.
 """
 
+import re
+from datetime import datetime, timedelta
+
 from gpugenome.batch import Header
 from gpugenome.errors import InputError
 
@@ -73,8 +76,31 @@ def merge_headers(headers: list[Header], paths: list[str]) -> tuple[Header, list
     return Header.from_text(text), renames
 
 
+_DATE = re.compile(r"(\d+)(?:-(\d+)(?:-(\d+)(?:T(\d+)(?::(\d+)(?::(\d+)(?:\.\d+)?)?(Z|[+-]\d+(?::\d+)?)?)?)?)?)?")
+
+
+def _htsjdk_date(text: str) -> str:
+    """A date of an @RG line (DT) as htsjdk prints it in UTC; what is no date stays. Source: htsjdk DateParser, Iso8601Date."""
+    found = _DATE.fullmatch(text)
+    if not found:
+        return text
+    year, month, day, hour, minute, second = (int(x) if x else d for x, d in zip(found.groups(), (1970, 1, 1, 0, 0, 0)))
+    zone = found[7] or "Z"
+    ahead, _, ahead_minutes = zone.strip("Z+-").partition(":")
+    minutes = int(ahead or 0) * 60 + int(ahead_minutes or 0)
+    if not ahead_minutes and int(ahead or 0) >= 100:
+        minutes = int(ahead) // 100 * 60 + int(ahead) % 100
+    try:
+        # Fields beyond their range roll over, as in a lenient Java calendar.
+        date = datetime(year + (month - 1) // 12, (month - 1) % 12 + 1, 1) + timedelta(day - 1, second, 0, 0, minute, hour)
+        date += timedelta(minutes=minutes if zone[0] == "-" else -minutes)
+    except (ValueError, OverflowError):
+        return text
+    return date.isoformat(timespec="seconds") + "+0000"
+
+
 def htsjdk_header(header: Header, sort_order: str | None = None, group_order: str | None = None, programs: str = "") -> Header:
-    """The header as htsjdk writes it: @HD VN:1.6, then @SQ, @RG, @PG and @CO lines grouped, their key fields first.
+    """The header as htsjdk writes it: @HD VN:1.6, then @SQ, @RG, @PG and @CO lines grouped, their key fields first, dates in UTC.
 
     sort_order, group_order: new SO and GO values, in their place or appended. programs: @PG lines to add after the others.
     Source: htsjdk SAMTextHeaderCodec.
@@ -93,7 +119,7 @@ def htsjdk_header(header: Header, sort_order: str | None = None, group_order: st
                 fields[at] = key + value
 
     def key_first(line, keys):
-        parts = line.split("\t")
+        parts = [f"DT:{_htsjdk_date(f[3:])}" if line[:3] == "@RG" and f[:3] == "DT:" else f for f in line.split("\t")]
         front = [f for k in keys for f in parts[1:] if f.startswith(k)]
         return "\t".join([parts[0], *front, *(f for f in parts[1:] if f not in front)])
 

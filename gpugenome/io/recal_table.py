@@ -44,7 +44,7 @@ def _table(name, description, columns, formats, cells):
 
 
 def _context_text(k):
-    return ["".join("ACGT"[(c >> 2 * (k - 1 - j)) & 3] for j in range(k)) for c in range(4**k)]
+    return ["".join("ACGT"[(c >> 2 * (k - 1 - j)) & 3] for j in range(k)) for c in range(4**k)] + [""]
 
 
 def report_text(table: RecalTable) -> str:
@@ -70,7 +70,9 @@ def report_text(table: RecalTable) -> str:
          [str(v) for v in table.quality_observed[g, q]], [f"{v:.2f}" for v in table.quality_errors[g, q]]],
     )  # fmt: skip
     k, most = table.context_size, table.maximum_cycle
-    names = _context_text(k) + [str(c) for c in range(-most, most + 1)]
+    names = _context_text(k)
+    contexts = len(names)
+    names += [str(c) for c in range(-most, most + 1)]
     rank = np.empty(len(names), np.int64)
     rank[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
     g, q, c = np.nonzero(table.observed)
@@ -81,7 +83,7 @@ def report_text(table: RecalTable) -> str:
         "RecalTable2", "",
         ["ReadGroup", "QualityScore", "CovariateValue", "CovariateName", "EventType", "EmpiricalQuality", "Observations", "Errors"],
         ["%s", "%d", "%s", "%s", "%s", "%.4f", "%d", "%.2f"],
-        [[table.groups[i] for i in g], [str(v) for v in q], [names[i] for i in c], ["Context" if i < 4**k else "Cycle" for i in c],
+        [[table.groups[i] for i in g], [str(v) for v in q], [names[i] for i in c], ["Context" if i < contexts else "Cycle" for i in c],
          ["M"] * len(g), [f"{v}.0000" for v in empirical_quality(n, e, q)], [str(v) for v in n], [f"{v:.2f}" for v in e]],
     )  # fmt: skip
     return "\n".join(lines) + "\n"
@@ -150,7 +152,8 @@ def _from_tables(tables):
     order = sorted(range(len(zero["ReadGroup"])), key=zero["ReadGroup"].__getitem__)
     groups = [zero["ReadGroup"][i] for i in order]
     row = {name: i for i, name in enumerate(groups)}
-    shape = (len(groups), QUALITIES, 4**k + 2 * most + 1)
+    texts = _context_text(k)
+    shape = (len(groups), QUALITIES, len(texts) + 2 * most + 1)
     table = RecalTable(
         groups, arguments, np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape[:2], np.int64), np.zeros(shape[:2]),
         np.array([float(zero["EstimatedQReported"][i]) for i in order]), whole(tables["Quantized"]["Count"]),
@@ -159,7 +162,7 @@ def _from_tables(tables):
     at = np.array([row[g] for g in one["ReadGroup"]], np.int64), whole(one["QualityScore"])
     table.quality_observed[at] = whole(one["Observations"])
     table.quality_errors[at] = [float(v) for v in one["Errors"]]
-    place = {text: i for i, text in enumerate(_context_text(k))} | {str(c): 4**k + most + c for c in range(-most, most + 1)}
+    place = {text: i for i, text in enumerate(texts + [str(c) for c in range(-most, most + 1)])}
     at = (np.array([row[g] for g in two["ReadGroup"]], np.int64), whole(two["QualityScore"]),
           np.array([place[v] for v in two["CovariateValue"]], np.int64))  # fmt: skip
     table.observed[at] = whole(two["Observations"])

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpugenome.batch import Header, ReadBatch
-from gpugenome.columns import find_tag, ragged_bytes, take
+from gpugenome.columns import edit_tags, find_tag, ragged_bytes, take
 from gpugenome.errors import UserError
-from gpugenome.gatk.recal_table import QUALITIES, RecalTable
+from gpugenome.gatk.recal_table import QUALITIES, RecalTable, context_columns
 from gpugenome.gatk.recalibration import MAX_QUAL, empirical_quality, quantise, static_map
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.kernels.recalibrate_cpu import recalibrate
-from gpugenome.kernels.sam_tags_cpu import LEAVE, REMOVE, reencode, reencoded_sizes
+from gpugenome.kernels.sam_tags_cpu import LEAVE, REMOVE
 from gpugenome.steps.bqsr import group_names, well_formed
 from gpugenome.steps.sort import write_bins
 
@@ -47,7 +47,7 @@ def quantisation(table: RecalTable, levels: int) -> np.ndarray:
 
 
 def lookup(table: RecalTable, global_prior: float):
-    """The hierarchy as look-up tables: base int16[g, 94], context int8[g, 94, 4^k], cycle int8[g, 94, 2 most + 1]."""
+    """The hierarchy as look-up tables: base int16[g, 94], context int8[g, 94, 4^k + 1], cycle int8[g, 94, 2 most + 1]."""
     g = len(table.groups)
     prior = np.full(g, global_prior) if global_prior > 0 else table.group_reported
     first = empirical_quality(table.group_observed, table.group_errors, prior)
@@ -58,7 +58,7 @@ def lookup(table: RecalTable, global_prior: float):
     at = np.nonzero(table.observed)
     expected = base[at[0], at[1]]
     delta[at] = empirical_quality(table.observed[at], table.errors[at], expected) - expected
-    contexts = 4**table.context_size
+    contexts = context_columns(table.context_size)
     return base.astype(np.int16), np.ascontiguousarray(delta[:, :, :contexts]), np.ascontiguousarray(delta[:, :, contexts:])
 
 
@@ -129,31 +129,19 @@ class Recalibrator:
 
     def _edit_tags(self, batch, threads):
         n = len(batch)
-        code = [ord(t[1]) << 8 | ord(t[0]) for t in ("BI", "BD")]
-        row = np.full((2, n), REMOVE, np.int32)
-        value, value_offset = np.zeros(1, np.uint8), np.zeros(1, np.int64)
-        if self._options.emit_original_quals:
-            bare = np.flatnonzero(find_tag(batch, "OQ", threads) < 0)
-            qual, at = ragged_bytes(batch, "qual", threads)
-            # Rows "Z", the qualities as text, NUL: one longer by two than the read.
-            length = batch.seq_length[bare].astype(np.int64)
-            value_offset = np.zeros(len(bare) + 1, np.int64)
-            np.cumsum(length + 2, out=value_offset[1:])
-            value = np.zeros(int(value_offset[-1]) or 1, np.uint8)
-            value[value_offset[:-1]] = ord("Z")
-            within = np.arange(int(length.sum())) - np.repeat(np.cumsum(length) - length, length)
-            value[np.repeat(value_offset[:-1] + 1, length) + within] = qual[np.repeat(at[bare], length) + within] + 33
-            own = np.full(n, LEAVE, np.int32)
-            own[bare] = np.arange(len(bare))
-            code.append(ord("Q") << 8 | ord("O"))
-            row = np.vstack([row, own])
-        code = np.array(code, np.int64)
-        size = np.empty(n, np.int64)
-        tags = batch.tag_start
-        run_chunks(reencoded_sizes, n, threads, batch.data, batch.offset, tags, code, row, value, value_offset, size)
-        offset = np.zeros(n + 1, np.int64)
-        np.cumsum(size, out=offset[1:])
-        data = np.empty(int(offset[-1]), np.uint8)
-        run_chunks(reencode, n, threads, batch.data, batch.offset, tags, code, row, value, value_offset, data, offset)
-        batch.data, batch.offset = data, offset
-        return batch
+        tags, row = ["BI", "BD"], np.full((2, n), REMOVE, np.int32)
+        if not self._options.emit_original_quals:
+            return edit_tags(batch, tags, row, threads=threads)
+        bare = np.flatnonzero(find_tag(batch, "OQ", threads) < 0)
+        qual, at = ragged_bytes(batch, "qual", threads)
+        # Rows "Z", the qualities as text, NUL: one longer by two than the read.
+        length = batch.seq_length[bare].astype(np.int64)
+        value_offset = np.zeros(len(bare) + 1, np.int64)
+        np.cumsum(length + 2, out=value_offset[1:])
+        value = np.zeros(int(value_offset[-1]) or 1, np.uint8)
+        value[value_offset[:-1]] = ord("Z")
+        within = np.arange(int(length.sum())) - np.repeat(np.cumsum(length) - length, length)
+        value[np.repeat(value_offset[:-1] + 1, length) + within] = qual[np.repeat(at[bare], length) + within] + 33
+        own = np.full(n, LEAVE, np.int32)
+        own[bare] = np.arange(len(bare))
+        return edit_tags(batch, [*tags, "OQ"], np.vstack([row, own]), value, value_offset, threads)

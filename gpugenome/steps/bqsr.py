@@ -7,7 +7,7 @@ import numpy as np
 from gpugenome.batch import Header, ReadBatch
 from gpugenome.columns import overlapping
 from gpugenome.errors import UserError
-from gpugenome.gatk.recal_table import QUALITIES, RecalTable, finish_table
+from gpugenome.gatk.recal_table import QUALITIES, RecalTable, context_columns, finish_table
 from gpugenome.kernels import covariates_cpu as kernel
 from gpugenome.kernels.launch import chunk_bounds, run_all, run_chunks
 
@@ -72,7 +72,7 @@ class TableBuilder:
         self._settings = np.array(
             [o.context_size, o.maximum_cycle, o.low_quality_tail, o.preserve_qscores_less_than, o.use_original_qualities], np.int64
         )
-        shape = (threads, len(self._groups), QUALITIES, 4**o.context_size + 2 * o.maximum_cycle + 1)
+        shape = (threads, len(self._groups), QUALITIES, context_columns(o.context_size) + 2 * o.maximum_cycle + 1)
         self._observed, self._errors = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         self._contig = (-1, None, None)
 

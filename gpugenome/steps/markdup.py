@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gpugenome.batch import Header, ReadBatch
-from gpugenome.columns import find_tag, set_flags, take, text_values
+from gpugenome.columns import edit_tags, find_tag, set_flags, take, text_values
 from gpugenome.errors import UserError
 from gpugenome.kernels import duplicates_cpu, read_ends_cpu
 from gpugenome.kernels.bam_records_cpu import match_text_tag
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.kernels.read_ends_scalar import END, PROBLEMS
-from gpugenome.kernels.sam_tags_cpu import LEAVE, REMOVE, reencode, reencoded_sizes
+from gpugenome.kernels.sam_tags_cpu import LEAVE, REMOVE
 from gpugenome.steps.sort import BATCH_READS, COORDINATE, sorted_records, write_bins
 
 UNKNOWN_LIBRARY = "Unknown Library"
@@ -231,7 +231,7 @@ def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_na
             if len(unplaced):
                 looking, part = False, take(batch, np.arange(int(unplaced[0]) + 1))
         if looking or part is not batch:
-            if options.program_record_id and options.add_pg_tag_to_reads:
+            if options.program_record_id:
                 programs.rows(part, threads)
             ends = np.zeros(len(part), END)
             run_chunks(
@@ -343,7 +343,7 @@ def _chain_programs(programs, header, options):
         counter += first
         taken.add(name)
         ids[value] = name
-        lines += program_fields(name, options.program_record_id, value)
+        lines += program_fields(name, "MarkDuplicates", value)
     return ids, Header.from_text(header.text + lines)
 
 
@@ -355,6 +355,7 @@ class Marker:
         self._runs = NameRuns() if by_name else None
         self._programs, self._base = _Programs(), 0
         self._programs.values = list(marks.programs)
+        self._run_is_primary = False
 
     def apply(self, batch: ReadBatch) -> ReadBatch:
         """The batch with duplicates flagged and tags set; records that an option removes are left out. The arena is changed."""
@@ -372,6 +373,16 @@ class Marker:
             keep &= mark & _OPTICAL == 0
         return out if keep.all() else take(out, np.flatnonzero(keep), self._threads)
 
+    def _is_member(self, batch, index):
+        """bool[n]: records that get the tags of their set. In name order those of a run whose first record is primary and mapped."""
+        primary = batch.flag & 0x904 == 0
+        if self._runs is None or not len(batch):
+            return primary
+        first = index - (self._base - len(batch))
+        of_run = np.where(first >= 0, primary[np.maximum(first, 0)], self._run_is_primary)
+        self._run_is_primary = bool(of_run[-1])
+        return primary & of_run
+
     def _edit(self, batch, mark, index):
         """Tags: DT removed or set, DI and DS, PG."""
         o, n = self._options, len(batch)
@@ -385,9 +396,9 @@ class Marker:
             edits.append(("DT", row))
             values += [b"ZLB\0", b"ZSQ\0"]
         if o.tag_duplicate_set_members:
-            primary = batch.flag & 0x904 == 0
+            member = self._is_member(batch, index)
             for tag, numbers in (("DI", self._marks.set_first), ("DS", self._marks.set_size)):
-                mine = np.where(primary, numbers[index], -1)
+                mine = np.where(member, numbers[index], -1)
                 distinct, place = np.unique(mine, return_inverse=True)
                 row = np.where(mine >= 0, place + len(values), LEAVE).astype(np.int32)
                 values += [b"i" + int(v).to_bytes(4, "little", signed=True) for v in distinct]
@@ -400,20 +411,10 @@ class Marker:
             values += [b"Z" + v.encode() + b"\0" for v in self._marks.programs.values()]
         if not edits:
             return batch
-        code = np.array([ord(t[1]) << 8 | ord(t[0]) for t, _ in edits], np.int64)
-        row = np.stack([r for _, r in edits])
         value_offset = np.zeros(len(values) + 1, np.int64)
         np.cumsum([len(v) for v in values], out=value_offset[1:])
         value = np.frombuffer(b"".join(values) or b"\0", np.uint8)
-        size = np.empty(n, np.int64)
-        tags = batch.tag_start
-        run_chunks(reencoded_sizes, n, self._threads, batch.data, batch.offset, tags, code, row, value, value_offset, size)
-        offset = np.zeros(n + 1, np.int64)
-        np.cumsum(size, out=offset[1:])
-        data = np.empty(int(offset[-1]), np.uint8)
-        run_chunks(reencode, n, self._threads, batch.data, batch.offset, tags, code, row, value, value_offset, data, offset)
-        batch.data, batch.offset = data, offset
-        return batch
+        return edit_tags(batch, [t for t, _ in edits], np.stack([r for _, r in edits]), value, value_offset, self._threads)
 
 
 @dataclass
