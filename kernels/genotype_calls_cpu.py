@@ -267,12 +267,14 @@ def fill_alleles(
 
 @jit
 def mark_haplotypes(begin, end, call_site, call_allele_offset, kept, site_region, hap_offset, hap_allele, hap_allele_offset, hap_called):
-    """hap_called[h] = 1 for haplotypes of the alleles of calls begin..end."""
+    """hap_called[h] = 1, 2, ... for haplotypes of the alleles of calls begin..end in the order in which they occur (int32, 0 at first)."""
+    n = 0
     for c in range(begin, end):
         i = call_site[c]
         h0 = hap_offset[site_region[i]]
         haps = hap_allele[hap_allele_offset[i] : hap_allele_offset[i + 1]]
-        for h in range(len(haps)):
-            for k in range(call_allele_offset[c], call_allele_offset[c + 1]):
-                if haps[h] == kept[k]:
-                    hap_called[h0 + h] = 1
+        for k in range(call_allele_offset[c], call_allele_offset[c + 1]):
+            for h in range(len(haps)):
+                if haps[h] == kept[k] and hap_called[h0 + h] == 0:
+                    n += 1
+                    hap_called[h0 + h] = n

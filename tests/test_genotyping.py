@@ -294,7 +294,7 @@ def test_called_haplotypes_and_samples():
     m[30:] = random_matrix(np.random.default_rng(9), 30, 3, [0])
     options = replace(VCF, samples=("a", "b", "c"))
     calls = call(region(haps, m), options, samples=[0] * 30 + [1] * 30)
-    assert calls.start.tolist() == [50] and calls.hap_called.tolist() == [1, 1, 1]
+    assert calls.start.tolist() == [50] and (calls.hap_called > 0).all() and sorted(calls.hap_called) == [1, 2, 3]
     assert calls.gt[0].tolist() == [[1, 1], [0, 0], [-1, -1]]
     assert [ad_of(calls, 0, 3, s) for s in range(3)] == [[0, 30], [30, 0], []]
     assert pl_of(calls, 0, 3, 2) == [0, 0, 0] and calls.dp[0].tolist() == [30, 30, -1]

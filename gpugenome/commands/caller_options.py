@@ -7,6 +7,7 @@ import click
 from gpugenome.errors import UserError
 from gpugenome.gatk.defaults import UNSUPPORTED_HAPLOTYPECALLER
 from gpugenome.steps.haplotypecaller.options import (
+    BAM_WRITER_TYPES,
     OUTPUT_MODES,
     PCR_INDEL_MODELS,
     REFERENCE_CONFIDENCE_MODES,
@@ -23,6 +24,7 @@ _ARGUMENTS = [
     ("sample_ploidy", "ploidy", click.IntRange(1, 60), False, "Chromosome copies of each sample."),
     ("sample_name", "ALIAS", str, False, "Call this sample only."),
     ("output_mode", None, click.Choice(OUTPUT_MODES), False, "Which sites are written."),
+    ("bam_writer_type", None, click.Choice(BAM_WRITER_TYPES), False, "What --bam-output has."),
     ("annotation", "A", str, True, "Annotation to add."),
     ("annotation_group", "G", str, True, "Group of annotations to add."),
     ("annotations_to_exclude", "AX", str, True, "Annotation to leave out."),

@@ -3,25 +3,30 @@
 from contextlib import ExitStack
 
 
-def call_to_files(batches, header, genome, options, output, intervals, dbsnp, alleles, assembly_region_out, index, md5, backend) -> None:
+def call_to_files(batches, header, genome, options, output, intervals, index, md5, backend, *, dbsnp=None, alleles=None, bamout=None,
+                  assembly_region_out=None) -> None:  # fmt: skip
     """Call variants and write them.
 
     batches: coordinate-sorted ReadBatch of `header`. genome: `io.fasta.Reference`. options: CallerOptions. intervals: as
-    `read_intervals` gives them. dbsnp, alleles, assembly_region_out: paths or None. backend: `backend.Backend`.
+    `read_intervals` gives them. dbsnp, alleles, bamout, assembly_region_out: paths or None. backend: `backend.Backend`.
     """
+    from dataclasses import replace
+
     from gpugenome._version import __version__
     from gpugenome.gatk.vcf_lines import command_line as command_line_header
+    from gpugenome.io.bam import create_reads
     from gpugenome.io.given_alleles import read_given_alleles
     from gpugenome.io.known_variants import read_known_variants
     from gpugenome.io.outputs import AtomicOutput
     from gpugenome.io.vcf import VariantWriter
     from gpugenome.progress import log
     from gpugenome.provenance import command_line
+    from gpugenome.steps.haplotypecaller.bamout import HaplotypeReads, bamout_header
     from gpugenome.steps.haplotypecaller.engine import Caller, resolve_samples
     from gpugenome.steps.haplotypecaller.records import header_lines
     from gpugenome.steps.haplotypecaller.regions import TRACE_HEADER, region_trace
 
-    options = resolve_samples(header, options)
+    options = replace(resolve_samples(header, options), with_tags=bamout is not None)
     place = {name: i for i, name in enumerate(genome.names)}
 
     def bases_of(ref_id):
@@ -45,7 +50,11 @@ def call_to_files(batches, header, genome, options, output, intervals, dbsnp, al
         given = None
         if alleles:
             given = read_given_alleles(alleles, header.contig_names, bases_of, options.force_call_filtered_alleles, backend.threads)
-        caller = Caller(header, bases_of, options, backend.threads, known, on_regions, backend, given)
+        evidence = None
+        if bamout:
+            alignments = stack.enter_context(create_reads(bamout, bamout_header(header, options), 2, backend.threads, True, False))
+            evidence = HaplotypeReads(header, options, alignments.write, backend.threads)
+        caller = Caller(header, bases_of, options, backend.threads, known, on_regions, backend, given, evidence)
         records = 0
         for found in caller.lines(batches, intervals):
             writer.write(found.text, found.offset, found.ref_id, found.start, found.end)

@@ -121,7 +121,7 @@ def command(reference, alignment, inputs, sites, output, out_bam, out_recal_file
         if out_bam:
             writer = stack.enter_context(create_reads(out_bam, marked.header, 2, n, True, False, reference))
             batches = _written(batches, writer)
-        call_to_files(batches, marked.header, genome, caller, output, wanted, dbsnp, alleles, None, index, md5, backend)
+        call_to_files(batches, marked.header, genome, caller, output, wanted, index, md5, backend, dbsnp=dbsnp, alleles=alleles)
         for _ in batches:
             pass  # records after the last interval still go to --out-bam
 

@@ -13,6 +13,7 @@ from gpugenome.commands.options import check_input, check_output, device, interv
 @click.option("--dbsnp", "-D", type=click.Path(), help="VCF whose IDs go into the ID column.")
 @click.option("--alleles", type=click.Path(), help="VCF of alleles to call whatever their evidence.")
 @click.option("--bqsr-recal-file", "-bqsr", "table_path", type=click.Path(), help="Recalibrate qualities on the fly with this table.")
+@click.option("--bam-output", "-bamout", "bamout", type=click.Path(), help="Write haplotypes and realigned reads (BAM).")
 @click.option("--assembly-region-out", type=click.Path(), help="Write the assembly regions (IGV format).")
 @caller_options
 @variant_output
@@ -21,13 +22,13 @@ from gpugenome.commands.options import check_input, check_output, device, interv
 @threads
 @memory
 @tmp_dir
-def command(reference, inputs, output, dbsnp, alleles, table_path, assembly_region_out, index, md5, caller, intervals, device, threads,
-            memory, tmp_dir):  # fmt: skip
+def command(reference, inputs, output, dbsnp, alleles, table_path, bamout, assembly_region_out, index, md5, caller, intervals, device,
+            threads, memory, tmp_dir):  # fmt: skip
     """Call SNPs and indels by local assembly of haplotypes, with the records of GATK HaplotypeCaller 4.6.2.0."""
     paths = [p for p in (*inputs, reference, dbsnp, alleles, table_path) if p]
     for path in paths:
         check_input(path)
-    for path in (output, assembly_region_out):
+    for path in (output, bamout, assembly_region_out):
         check_output(path, *paths)
     from contextlib import ExitStack
 
@@ -56,7 +57,8 @@ def command(reference, inputs, output, dbsnp, alleles, table_path, assembly_regi
 
             recalibrator = Recalibrator(read_report(table_path), header, ApplyOptions())
             batches = (recalibrator.qualities(b, backend.threads) for b in batches)
-        call_to_files(batches, header, genome, caller, output, wanted, dbsnp, alleles, assembly_region_out, index, md5, backend)
+        call_to_files(batches, header, genome, caller, output, wanted, index, md5, backend, dbsnp=dbsnp, alleles=alleles,
+                      bamout=bamout, assembly_region_out=assembly_region_out)  # fmt: skip
 
 
 def _padded(wanted, header, caller):

@@ -56,7 +56,6 @@ UNSUPPORTED_HAPLOTYPECALLER = {
     "allow-non-unique-kmers-in-ref": "",
     "apply-bqd": "",
     "apply-frd": "",
-    "bam-writer-type": "",
     "comparison": "comp",
     "contamination-fraction-per-sample-file": "contamination-file",
     "debug-assembly": "debug",

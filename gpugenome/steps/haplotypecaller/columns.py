@@ -20,6 +20,7 @@ class CallerReads:
     read_group: int32, index into the header's @RG lines.
     base: uint8 ASCII (ACGTN only); qual: uint8 phred, both by base_offset int64[n+1].
     cigar: uint32 (length << 4 | op, BAM op codes) by cigar_offset int64[n+1]. name: uint8 by name_offset int64[n+1].
+    tag: uint8 by tag_offset int64[n+1], the tags as BAM has them, for --bamout; else empty rows.
     """
 
     ref_id: int
@@ -39,6 +40,12 @@ class CallerReads:
     cigar_offset: np.ndarray
     name: np.ndarray
     name_offset: np.ndarray
+    tag: np.ndarray | None = None
+    tag_offset: np.ndarray | None = None
+
+    def __post_init__(self):
+        if self.tag is None:
+            self.tag, self.tag_offset = np.empty(0, np.uint8), np.zeros(len(self) + 1, np.int64)
 
     def __len__(self) -> int:
         return len(self.start)
@@ -184,7 +191,8 @@ class CallBatch:
     of LikelihoodBatch.reads), columns column_offset[i]:column_offset[i+1], the alleles of the merged site, dropped ones included (<NON_REF>
     last in GVCF mode); column_allele: int32, the column's allele in the call, -1 for a dropped one. evidence_matrix: float64, call i's
     block in C order from evidence_matrix_offset[i] on; rows of reads that were set aside (filtered) are all 0.
-    hap_called: uint8 by haplotype of the AssemblyBatch, 1 where it supports an allele of an emitted call.
+    hap_called: int32 by haplotype of the AssemblyBatch: 0 where it supports no allele of an emitted call, else 1 + its place in the order
+    of calls, their alleles and haplotypes.
     """
 
     region: np.ndarray

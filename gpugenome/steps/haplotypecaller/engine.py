@@ -99,12 +99,13 @@ class Caller:
     header: of the reads. bases_of(ref_id): uint8, upper-case ACGTN bases of a contig. options: with samples (`resolve_samples`).
     dbsnp: None, or `known_variants.KnownVariants`. on_regions(ref_id, RegionBatch): called for every batch of regions, in order.
     backend: `backend.Backend`, where the PairHMM runs; by default the CPU. given: None, or `io.given_alleles.GivenAlleles` to call.
+    bamout: None, or `bamout.HaplotypeReads`, which gets what the calls come from.
     """
 
     def __init__(self, header: Header, bases_of, options: CallerOptions, threads: int, dbsnp=None, on_regions=None, backend=None,
-                 given=None):  # fmt: skip
+                 given=None, bamout=None):  # fmt: skip
         self._header, self._bases_of, self._options, self._threads = header, bases_of, options, threads
-        self._dbsnp, self._on_regions, self._given = dbsnp, on_regions, given
+        self._dbsnp, self._on_regions, self._given, self._bamout = dbsnp, on_regions, given, bamout
         self._part_backend = replace(backend, threads=1) if backend else None
         self._rng, self._genotyping = JavaRandom(), GenotypingState()
 
@@ -129,6 +130,8 @@ class Caller:
                         yield from self._finish(part, writer)
         if writer is not None:
             yield from writer.finish()
+        if self._bamout is not None:
+            self._bamout.finish()
 
     def _forced(self, ref_id):
         return self._given.mask(ref_id, int(self._header.contig_lengths[ref_id]))
@@ -172,6 +175,8 @@ class Caller:
     def _finish(self, part, writer):
         """Random draws and text, in the order of the genome."""
         calls, ref_id = part.calls, part.regions.ref_id
+        if self._bamout is not None:
+            self._bamout.add(part.reads, part.regions, part.assembly, part.likelihoods, calls)
         part.annotated.draw(self._rng)
         text, offset = format_records(calls, part.annotated, self._header.contig_names[ref_id], self._options)
         found = RecordLines(ref_id, calls.start, calls.end, text, offset)

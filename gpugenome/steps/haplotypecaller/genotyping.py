@@ -328,7 +328,7 @@ def call_sites(
         sites, called, evidence, realigned, read_sample, samples, options.with_reference_confidence, threads
     )
     ad, ad_offset, dp = _depths(gt, depth, called.allele_offset, samples)
-    hap_called = np.zeros(len(haps), np.uint8)
+    hap_called = np.zeros(len(haps), np.int32)
     # on one thread: calls of one region write to the same haplotypes
     calls_kernel.mark_haplotypes(
         0, c, called.site, called.allele_offset, called.kept, sites.region, haps.offset, sites.hap_allele, sites.hap_allele_offset,

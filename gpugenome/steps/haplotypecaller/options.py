@@ -9,6 +9,7 @@ from dataclasses import dataclass
 DEFAULT_GQ_BANDS = (*range(1, 61), 70, 80, 90, 99)
 REFERENCE_CONFIDENCE_MODES = ("NONE", "BP_RESOLUTION", "GVCF")
 PCR_INDEL_MODELS = ("NONE", "HOSTILE", "AGGRESSIVE", "CONSERVATIVE")
+BAM_WRITER_TYPES = ("CALLED_HAPLOTYPES", "ALL_POSSIBLE_HAPLOTYPES", "NO_HAPLOTYPES", "CALLED_HAPLOTYPES_NO_READS")
 OUTPUT_MODES = ("EMIT_VARIANTS_ONLY", "EMIT_ALL_CONFIDENT_SITES", "EMIT_ALL_ACTIVE_SITES")
 
 
@@ -26,7 +27,7 @@ class SmithWatermanParameters:
 class CallerOptions:
     """Parameters of all stages. Immutable and hashable; paths and threads are not here.
 
-    samples: the samples to call, in output order (Java String order); filled by the orchestrator.
+    samples: the samples to call, in output order (Java String order); with_tags: keep the tags of reads; filled by the orchestrator.
     emit_ref_confidence: "NONE", "BP_RESOLUTION" or "GVCF".
     Qualities are phred, probabilities and fractions plain, distances bp.
     """
@@ -111,8 +112,12 @@ class CallerOptions:
     enable_all_annotations: bool = False
     sites_only_vcf_output: bool = False
 
+    # Reads that calls come from
+    bam_writer_type: str = "CALLED_HAPLOTYPES"
+
     # Filled by the orchestrator
     samples: tuple[str, ...] = ()
+    with_tags: bool = False
 
     @property
     def with_reference_confidence(self) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 from gpugenome.batch import Header, ReadBatch
 from gpugenome.errors import UserError
 from gpugenome.kernels import caller_reads_cpu as kernel
+from gpugenome.kernels.bam_records_cpu import copy_bytes_ragged
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.steps.haplotypecaller.columns import CallerReads
 from gpugenome.steps.haplotypecaller.options import CallerOptions
@@ -23,7 +24,7 @@ FILTER_BITS = {
 }  # fmt: skip
 DEFAULT_FILTERS = 511
 _FIXED = ("start", "end", "flag", "mapq", "mate_ref_id", "mate_start", "tlen", "sample", "read_group")
-_RAGGED = {"base": "base_offset", "qual": "base_offset", "cigar": "cigar_offset", "name": "name_offset"}
+_RAGGED = {"base": "base_offset", "qual": "base_offset", "cigar": "cigar_offset", "name": "name_offset", "tag": "tag_offset"}
 
 
 def filter_bits(options: CallerOptions) -> int:
@@ -117,9 +118,16 @@ class ReadSelector:
             text = bytes(batch.data[at : at + int(batch.name_length[max(bad)]) - 1]).decode("ascii", "replace")
             raise UserError(f"read {text}: its sequence holds '=', expected bases")
         group = batch.read_group[rows]
+        tag, tag_offset = np.empty(0, np.uint8), np.zeros(len(rows) + 1, np.int64)
+        if o.with_tags:
+            start = batch.tag_start[rows]
+            tag_offset = offsets(batch.offset[rows + 1] - start)
+            tag = np.empty(int(tag_offset[-1]), np.uint8)
+            run_chunks(copy_bytes_ragged, len(rows), threads, batch.data, start, np.diff(tag_offset), tag, tag_offset)
         return CallerReads(
             contig, batch.pos[rows], stop[rows], batch.flag[rows], batch.mapq[rows], batch.mate_ref_id[rows], batch.mate_pos[rows],
-            batch.tlen[rows], self._sample[group], group, base, qual, base_offset, cigar, cigar_offset, name, name_offset,
+            batch.tlen[rows], self._sample[group], group, base, qual, base_offset, cigar, cigar_offset, name, name_offset, tag,
+            tag_offset,
         )  # fmt: skip
 
     def downsample(self, reads: CallerReads, last: bool, interleaves):
