@@ -41,7 +41,7 @@ def sh(command, folder):
 
 @dataclass
 class Set:
-    """Options of one comparison. `{name}` in them is a path in FOLDER.
+    """Options of one comparison. `{name}` in them is a path in FOLDER, `{region}` the region.
 
     reads: names of inputs. gatk_reads: inputs of GATK's run where they are others. ours: options that only we get.
     files: suffixes of further outputs ("{out}" in the options is the output's name) to compare. region: -L where the options have none.
@@ -71,8 +71,8 @@ SETS = {
     "ploidy_4": Set(("demo",), "-ploidy 4"),
     "ploidy_1_gvcf": Set(("demo",), GVCF + "-ploidy 1"),
     "ploidy_4_gvcf": Set(("demo",), GVCF + "-ploidy 4"),
-    "padding_intersection": Set(("demo",), "-L demo1:10001-30000 -L {bed} -ip 50 -isr INTERSECTION"),
-    "exclude": Set(("demo",), "-L demo1:8001-40000 -XL {bed} -ixp 20"),
+    "padding_intersection": Set(("demo",), "-L {region} -L {bed} -ip 50 -isr INTERSECTION"),
+    "exclude": Set(("demo",), "-L {region} -XL {bed} -ixp 20"),
     "bed_overlapping_only": Set(("demo",), "-L {bed} -imr OVERLAPPING_ONLY"),
     "dbsnp": Set(("demo",), "--dbsnp {known}"),
     "dbsnp_gvcf": Set(("demo",), GVCF + "--dbsnp {known}"),
@@ -199,7 +199,9 @@ def make_inputs(folder):
     sh(f"gzip -dc {DATA}/reference.fa.gz > demo.fa; cp {DATA}/golden/recalibrated.bam demo.bam; cp {DATA}/known_sites.vcf.gz* .; "
        f"mv known_sites.vcf.gz known.vcf.gz; mv known_sites.vcf.gz.tbi known.vcf.gz.tbi; bwa index demo.fa 2> /dev/null; "
        f"bcftools view {DATA}/truth.vcf.gz -Oz -o truth.vcf.gz; tabix -f truth.vcf.gz", folder)  # fmt: skip
-    (folder / "targets.bed").write_text("".join(f"demo1\t{i}\t{i + 700}\n" for i in range(9_000, 45_000, 1_500)) + "demo1\t45000\t45400\n")
+    for name, low, high in (("bed", 9_000, 46_000), ("few", 11_500, 14_500)):
+        spans = [(i + a, i + b) for i in range(low, high, 1_500) for a, b in ((0, 700), (700, 750))]
+        (folder / f"{name}.bed").write_text("".join(f"demo1\t{a}\t{b}\n" for a, b in spans))
     for name in GOLDEN if SHARED.is_dir() else ():
         golden, data = SHARED / "golden" / GOLDEN[name], SHARED / "data" / GOLDEN[name].split("/")[0]
         sh(f"gzip -dc {data}/reference.fa.gz > {name}.fa; cp {golden}/recalibrated.bam {name}.bam; chmod u+w {name}.*", folder)
@@ -279,16 +281,16 @@ def made_allele(rng, bases, kind):
 def paths(folder):
     """What `{name}` in options stands for."""
     vcfs = {name: folder / f"{name}.vcf.gz" for name in ("known", "truth", "given", "given_snps", "given_indels", "given_multi")}
-    return {**vcfs, "bed": folder / "targets.bed", "hg002_table": folder / "hg002.table", "na12878_table": folder / "na12878.table"}
+    return {**vcfs, "bed": folder / "bed.bed", "hg002_table": folder / "hg002.table", "na12878_table": folder / "na12878.table"}
 
 
-def arguments(chosen, reads, options, folder, out):
+def arguments(chosen, reads, options, folder, out, **others):
+    """Arguments of a run, after the program's name."""
     reads = [next(p for p in (folder / f"{r}.bam", folder / f"{r}.cram") if p.exists()) for r in reads]
     name = chosen.reads[0].removesuffix("_markdup")
     fasta = folder / f"{name if name in GOLDEN else 'demo'}.fa"
-    words = [w.format(**paths(folder), out=out) for w in options.split()]
-    if "-L" not in words and chosen.region:
-        words += ["-L", chosen.region]
+    options = options if "-L " in options or not chosen.region else options + " -L {region}"
+    words = [w.format(**{**paths(folder), "region": chosen.region, "out": out, **others}) for w in options.split()]
     return ["HaplotypeCaller", "-R", fasta, *[w for r in reads for w in ("-I", r)], "-O", out, *words]
 
 
@@ -385,18 +387,35 @@ def record(name, chosen, folder, gatk, target):
     """Keep GATK's output of a set over a few kb; its first line has the set's reads and options."""
     real = folder / "recorded" / f"{name}.vcf"
     real.parent.mkdir(exist_ok=True)
-    options = chosen.options if "-L " in chosen.options else f"{chosen.options} -L {RECORDED}".strip()
-    if not run_gatk([gatk, *arguments(chosen, chosen.reads, options, folder, real)], real):
+    options = chosen.options if "-L " in chosen.options else chosen.options + " -L {region}"
+    command = arguments(chosen, chosen.reads, options, folder, real, region=RECORDED, bed=folder / "few.bed")
+    if not run_gatk([gatk, *command], real):
         return print(f"{name}: GATK failed, see {real}.log")
+    inputs = target / "inputs"
+    inputs.mkdir(exist_ok=True)
+    contig, low, high = re.split("[:-]", RECORDED)
+    wide = f"{contig}:{int(low) - 500}-{int(high) + 500}"
     for reads in chosen.reads:
-        out = target / f"{reads}.bam"
-        if not out.exists():
-            contig, low, high = re.split("[:-]", RECORDED)
-            source = next(p for p in (folder / f"{reads}.bam", folder / f"{reads}.cram") if p.exists())
-            sh(f"samtools view --no-PG -b -T demo.fa -o {out} {source} {contig}:{int(low) - 500}-{int(high) + 500}", folder)
+        source = next(p for p in (folder / f"{reads}.bam", folder / f"{reads}.cram") if p.exists())
+        kind = "-C --output-fmt-option embed_ref=0" if source.suffix == ".cram" else "-b"
+        sh(f"samtools view --no-PG {kind} -T demo.fa -o {inputs / source.name} {source} {wide}", folder)
+    for word in set(re.findall("{(given.*?|bed)}", options)):
+        if word == "bed":
+            shutil.copy(folder / "few.bed", inputs / "bed.bed")
+        else:
+            sh(f"tabix -h {word}.vcf.gz {wide} | gzip -9n > {inputs / word}.vcf.gz", folder)
     head, body = read_vcf(real)
-    with gzip.GzipFile(target / f"{name}.vcf.gz", "wb", mtime=0) as f:
-        f.write("\n".join([f"{','.join(chosen.reads)} {options}", *head, *body, ""]).encode())
+    first = " ".join([",".join(chosen.reads), *options.replace("{region}", RECORDED).split()])
+    keep(target / f"{name}.vcf.gz", [first, *head, *body])
+    for suffix in chosen.files:
+        if suffix in ("bam", "igv"):
+            path = Path(f"{real}.{suffix}")
+            keep(target / f"{name}.{suffix}.txt.gz", alignments(path) if suffix == "bam" else path.read_text().splitlines())
+
+
+def keep(path, lines):
+    with gzip.GzipFile(path, "wb", mtime=0, filename="") as f:
+        f.write("\n".join([*lines, ""]).encode())
 
 
 def main():
