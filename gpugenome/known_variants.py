@@ -6,7 +6,7 @@ import numpy as np
 
 from gpugenome.kernels import known_variants_cpu as kernel
 from gpugenome.kernels.launch import run_chunks
-from gpugenome.variant_fields import TEXT, Field
+from gpugenome.variant_fields import TEXT, Field, TextColumn
 
 
 @dataclass
@@ -46,3 +46,15 @@ class KnownVariants:
                 np.cumsum(size, out=offset[1:])
                 out = np.empty(int(offset[-1]), np.uint8)
         return Field("ID", TEXT, out, offset)
+
+
+def with_known_ids(own: TextColumn, known: Field, threads: int = 1) -> TextColumn:
+    """An ID column with the IDs of known variants (a TEXT field) added where it does not have them."""
+    n, offset, out = len(own.start), np.zeros(len(own.start) + 1, np.int64), np.empty(0, np.uint8)
+    size = np.empty(n, np.int64)
+    for fill in (False, True):
+        run_chunks(kernel.extend_ids, n, threads, own.data, own.start, own.length, known.values, known.offset, fill, out, offset, size)
+        if not fill:
+            np.cumsum(size, out=offset[1:])
+            out = np.empty(int(offset[-1]), np.uint8)
+    return TextColumn(out, offset[:-1], np.where(size > 0, size, -1).astype(np.int32))

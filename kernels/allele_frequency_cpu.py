@@ -32,7 +32,8 @@ def log10_sum(values, n):
 
 
 @jit
-def _log10_sum_pair(a, b):
+def log10_sum_pair(a, b):
+    """log10(10^a + 10^b)."""
     if a > b:
         return a + math.log10(1.0 + math.pow(10.0, b - a))
     return b + math.log10(1.0 + math.pow(10.0, a - b))
@@ -58,7 +59,8 @@ def genotype_index(alleles, new, choose):
 
 
 @jit
-def _first_smallest(pl):
+def first_smallest(pl):
+    """Index of the first of the smallest values."""
     best = 0
     for g in range(1, len(pl)):
         if pl[g] < pl[best]:
@@ -76,7 +78,7 @@ def _choose_alleles(pl, n_alleles, samples, with_non_ref, most_alt, genotype_all
         return n_alleles
     score = np.zeros(n_alleles)
     for s in range(samples):
-        best = _first_smallest(pl[s])
+        best = first_smallest(pl[s])
         weight = abs(pl[s, best] / -10.0 - pl[s, 0] / -10.0)
         last = -1
         for a in genotype_allele[best]:
@@ -96,7 +98,7 @@ def _choose_alleles(pl, n_alleles, samples, with_non_ref, most_alt, genotype_all
 
 
 @jit
-def _posteriors(likelihood, af, n_genotypes, distinct, count, n_distinct, combinations, out):
+def posteriors(likelihood, af, n_genotypes, distinct, count, n_distinct, combinations, out):
     """Normalised log10 posteriors of one sample's genotypes."""
     for g in range(n_genotypes):
         total = 0.0
@@ -109,12 +111,12 @@ def _posteriors(likelihood, af, n_genotypes, distinct, count, n_distinct, combin
 
 
 @jit
-def _add_counts(posterior, n_genotypes, distinct, count, n_distinct, log10_of, total):
+def add_counts(posterior, n_genotypes, distinct, count, n_distinct, log10_of, total):
     """Add a sample's expected allele counts to `total` (log10)."""
     for g in range(n_genotypes):
         for k in range(n_distinct[g]):
             a = distinct[g, k]
-            total[a] = _log10_sum_pair(total[a], posterior[g] + log10_of[count[g, k]])
+            total[a] = log10_sum_pair(total[a], posterior[g] + log10_of[count[g, k]])
 
 
 @jit
@@ -127,8 +129,8 @@ def _frequencies(likelihood, prior, n, n_genotypes, distinct, count, n_distinct,
         for a in range(n):
             work[a] = -np.inf
         for s in range(len(likelihood)):
-            _posteriors(likelihood[s], af, n_genotypes, distinct, count, n_distinct, combinations, posterior)
-            _add_counts(posterior, n_genotypes, distinct, count, n_distinct, log10_of, work)
+            posteriors(likelihood[s], af, n_genotypes, distinct, count, n_distinct, combinations, posterior)
+            add_counts(posterior, n_genotypes, distinct, count, n_distinct, log10_of, work)
         change, total = 0.0, 0.0
         for a in range(n):
             new = math.pow(10.0, work[a])
@@ -142,7 +144,7 @@ def _frequencies(likelihood, prior, n, n_genotypes, distinct, count, n_distinct,
 
 
 @jit
-def _sum_without(posterior, n_genotypes, distinct, n_distinct, allele, work):
+def sum_without(posterior, n_genotypes, distinct, n_distinct, allele, work):
     """log10 of the probability of the genotypes without an allele, at most 0."""
     n = 0
     for g in range(n_genotypes):
@@ -156,7 +158,7 @@ def _sum_without(posterior, n_genotypes, distinct, n_distinct, allele, work):
 
 
 @jit
-def _sum_ref_spanning(posterior, n_genotypes, distinct, n_distinct, spanning, work):
+def sum_ref_spanning(posterior, n_genotypes, distinct, n_distinct, spanning, work):
     """log10 of the probability of the genotypes of REF and "*" only, at most 0."""
     n = 0
     for g in range(n_genotypes):
@@ -219,14 +221,14 @@ def allele_frequency(
             absent[a] = 0.0
             mle_count[a] = int(math.floor(ac[k] + 0.5))
         for s in range(samples):
-            _posteriors(likelihood[s], af, n_genotypes, distinct, count, n_distinct, combinations, posterior)
+            posteriors(likelihood[s], af, n_genotypes, distinct, count, n_distinct, combinations, posterior)
             if star < 0:
                 total += posterior[0]
             else:
-                total += _sum_ref_spanning(posterior, n_genotypes, distinct, n_distinct, star, work)
+                total += sum_ref_spanning(posterior, n_genotypes, distinct, n_distinct, star, work)
             if n > 2 or star >= 0:
                 for k in range(1, n):
-                    absent[a0 + chosen[k]] += _sum_without(posterior, n_genotypes, distinct, n_distinct, k, work)
+                    absent[a0 + chosen[k]] += sum_without(posterior, n_genotypes, distinct, n_distinct, k, work)
         if n == 2 and star < 0:
             absent[a0 + chosen[1]] = total
         no_variant[i] = total

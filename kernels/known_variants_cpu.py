@@ -154,3 +154,31 @@ def match(begin, end, start, allele_offset, alleles, alleles_offset, known_pos, 
                     out[at + length + j] = known[j]
             length += id_end
         size[i] = length
+
+
+@jit
+def extend_ids(begin, end, own, own_start, own_length, known, known_offset, fill, out, out_offset, size):
+    """The ID column of records begin..end: their own IDs (length -1: none) and the known ones, ';' between, unless the own has them.
+
+    With `fill` the text is written to out[out_offset[i]:], else size[i] (int64) becomes its length (0: no ID).
+    """
+    for i in range(begin, end):
+        n, m = max(0, own_length[i]), known_offset[i + 1] - known_offset[i]
+        contained = m == 0
+        for shift in range(n - m + 1):
+            same = m > 0
+            for k in range(m):
+                same = same and own[own_start[i] + shift + k] == known[known_offset[i] + k]
+            contained = contained or same
+        size[i] = n if contained else (m if n == 0 else n + 1 + m)
+        if not fill:
+            continue
+        at = out_offset[i]
+        for k in range(n):
+            out[at + k] = own[own_start[i] + k]
+        if not contained:
+            if n > 0:
+                out[at + n] = SEMICOLON
+                n += 1
+            for k in range(m):
+                out[at + n + k] = known[known_offset[i] + k]

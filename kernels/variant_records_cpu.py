@@ -118,6 +118,16 @@ def fill_alleles(begin, end, data, columns, offset, start, length):
 
 
 @jit
+def mark_variants(begin, end, data, columns, out):
+    """out[i] (uint8) = 1 where record i has an ALT other than <NON_REF>."""
+    for i in range(begin, end):
+        alt = data[columns[i, 4] : columns[i, 5] - 1]
+        n = len(alt)
+        non_ref = n == 9 and alt[0] == 60 and alt[1] == 78 and alt[2] == 79 and alt[3] == 78 and alt[4] == 95 and alt[8] == 62
+        out[i] = not (non_ref or (n == 1 and alt[0] == DOT))
+
+
+@jit
 def _same(a, b):
     if len(a) != len(b):
         return False
@@ -172,11 +182,12 @@ def find_info(begin, end, data, columns, rows, keys, key_offset, start, length, 
 def find_format(begin, end, data, columns, ends, rows, samples, keys, key_offset, start, length, other):
     """Values of FORMAT keys in records rows[begin:end]: start int64[k, n * samples], length int32[k, n * samples], -1 absent.
 
-    Absent: not among the record's keys, '.', or left out at the end of the sample. ends: int64, where each line ends. other: int64[n] as in
-    `find_info`. Returns a row whose number of values exceeds that of its keys, or -1.
+    Absent: not among the record's keys, '.' (but GT: a haploid no-call), or left out at the end of the sample. ends: int64, where each line
+    ends. other: int64[n] as in `find_info`. Returns a row whose number of values exceeds that of its keys, or -1.
     """
     n_keys = len(key_offset) - 1
     slot = np.empty(MOST_FORMAT_KEYS, np.int64)
+    gt = _find_key(np.array([71, 84], np.uint8), keys, key_offset)
     for r in range(begin, end):
         i = rows[r]
         other[r] = -1
@@ -205,7 +216,7 @@ def find_format(begin, end, data, columns, ends, rows, samples, keys, key_offset
                 if column >= n:
                     return r
                 k = slot[column]
-                if k >= 0 and not (stop - at == 1 and data[at] == DOT) and stop > at:
+                if k >= 0 and stop > at and (k == gt or not (stop - at == 1 and data[at] == DOT)):
                     start[k, row] = at
                     length[k, row] = stop - at
                 column += 1

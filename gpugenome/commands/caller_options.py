@@ -4,6 +4,7 @@ import functools
 
 import click
 
+from gpugenome.commands.options import gatk_command
 from gpugenome.errors import UserError
 from gpugenome.gatk.defaults import UNSUPPORTED_HAPLOTYPECALLER
 from gpugenome.steps.haplotypecaller.options import (
@@ -63,20 +64,8 @@ _ARGUMENTS = [
     ("recover_all_dangling_branches", None, bool, False, "Also dangling branches that fork."),
     ("sites_only_vcf_output", None, bool, False, "No genotypes in the output."),
 ]  # fmt: skip
+GatkCommand = gatk_command("HaplotypeCaller", UNSUPPORTED_HAPLOTYPECALLER)
 _NAMES = {"read_filters": ("read-filter", "RF"), "disabled_read_filters": ("disable-read-filter", "DF")}
-
-
-class GatkCommand(click.Command):
-    """A command that names GATK arguments which it does not have, instead of ignoring them or guessing."""
-
-    def parse_args(self, ctx, args):
-        try:
-            return super().parse_args(ctx, args)
-        except click.NoSuchOption as e:
-            name = e.option_name.lstrip("-")
-            if name in UNSUPPORTED_HAPLOTYPECALLER or name in UNSUPPORTED_HAPLOTYPECALLER.values():
-                raise UserError(f"{e.option_name}: this argument of GATK HaplotypeCaller is not supported yet") from None
-            raise
 
 
 def caller_options(function):

@@ -37,6 +37,26 @@ class Memory(click.ParamType):
         return size
 
 
+def gatk_command(tool: str, unsupported: dict[str, str]) -> type[click.Command]:
+    """The class of a command that names GATK arguments which it does not have, instead of ignoring them or guessing.
+
+    unsupported: long names (with their short ones) of arguments of GATK's tool.
+    """
+    from gpugenome.errors import UserError
+
+    class GatkCommand(click.Command):
+        def parse_args(self, ctx, args):
+            try:
+                return super().parse_args(ctx, args)
+            except click.NoSuchOption as e:
+                name = e.option_name.lstrip("-")
+                if name and (name in unsupported or name in unsupported.values()):
+                    raise UserError(f"{e.option_name}: this argument of GATK {tool} is not supported yet") from None
+                raise
+
+    return GatkCommand
+
+
 threads = click.option("--threads", type=Threads(), default=None, help="CPU threads.  [default: all usable cores]")
 memory = click.option("--memory", type=Memory(), default=None, help="Memory budget, e.g. 8G.  [default: half of what is free]")
 tmp_dir = click.option("--tmp-dir", type=click.Path(), default=None, help="Folder for spill files.  [default: the system's]")

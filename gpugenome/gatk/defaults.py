@@ -1,6 +1,7 @@
-"""GATK 4.6.2.0's argument names of HaplotypeCaller, so that an argument that is not supported is refused by name.
+"""GATK 4.6.2.0's argument names, so that an argument that is not supported is refused by name.
 
-The values of supported arguments are the defaults of `steps.haplotypecaller.options.CallerOptions`.
+The values of supported arguments are the defaults of `steps.haplotypecaller.options.CallerOptions` and
+`steps.joint_calls.GenotypeOptions`.
 """
 
 # Long names (with their short ones) of GATK's HaplotypeCaller that this program does not implement.
@@ -128,4 +129,81 @@ UNSUPPORTED_HAPLOTYPECALLER = {
     "dirichlet-keep-prior-in-count": "",
     "dirichlet-prior-pseudo-count": "",
     "pseudo-count-weight-decay-rate": "",
+}
+
+# Long names (with their short ones) of arguments of GATK's tools for GVCFs that this program does not implement.
+_UNSUPPORTED_JOINT = {
+    "add-output-sam-program-record": "",
+    "add-output-vcf-command-line": "",
+    "arguments_file": "",
+    "cloud-index-prefetch-buffer": "CIPB",
+    "cloud-prefetch-buffer": "CPB",
+    "create-output-bam-index": "OBI",
+    "create-output-bam-md5": "OBM",
+    "disable-bam-index-caching": "DBIC",
+    "disable-read-filter": "DF",
+    "disable-sequence-dictionary-validation": "",
+    "flow-order-for-annotations": "",
+    "founder-id": "",
+    "gatk-config-file": "",
+    "gcs-max-retries": "gcs-retries",
+    "gcs-project-for-requester-pays": "",
+    "input": "I",
+    "input-is-somatic": "",
+    "inverted-read-filter": "XRF",
+    "lenient": "LE",
+    "max-variants-per-shard": "",
+    "pedigree": "ped",
+    "QUIET": "",
+    "read-filter": "RF",
+    "read-index": "",
+    "read-validation-stringency": "VS",
+    "seconds-between-progress-updates": "",
+    "sequence-dictionary": "",
+    "sites-only-vcf-output": "",
+    "use-jdk-deflater": "jdk-deflater",
+    "use-jdk-inflater": "jdk-inflater",
+    "verbosity": "",
+    "showHidden": "",
+    "disable-tool-default-read-filters": "",
+    "dirichlet-keep-prior-in-count": "",
+    "dirichlet-prior-pseudo-count": "",
+    "pseudo-count-weight-decay-rate": "",
+    "assembly-complexity-reference-mode": "",
+    "denovo-depth-threshold": "",
+    "denovo-parent-gq-threshold": "",
+    "allow-old-rms-mapping-quality-annotation-data": "",
+    "variant-output-filtering": "",
+}
+UNSUPPORTED_GENOTYPEGVCFS = {
+    **_UNSUPPORTED_JOINT,
+    "allele-fraction-error": "",
+    "annotate-with-num-discovered-alleles": "",
+    "call-genotypes": "",
+    "force-output-intervals": "",
+    "genomicsdb-max-alternate-alleles": "",
+    "genomicsdb-shared-posixfs-optimizations": "",
+    "genomicsdb-use-gcs-hdfs-connector": "",
+    "genomicsdb-use-bcf-codec": "",
+    "genotype-assignment-method": "gam",
+    "keep-combined-raw-annotations": "keep-combined",
+    "keep-specific-combined-raw-annotation": "keep-specific-combined",
+    "merge-input-intervals": "",
+    "num-reference-samples-if-no-call": "",
+    "population-callset": "population",
+    "tumor-lod-to-emit": "emit-lod",
+    "use-new-qual-calculator": "new-qual",
+    "use-posteriors-to-calculate-qual": "gp-qual",
+    "dont-use-dragstr-priors": "",
+    "max-genotype-count": "",
+}
+UNSUPPORTED_COMBINEGVCFS = {
+    **_UNSUPPORTED_JOINT,
+    "call-genotypes": "",
+    "drop-somatic-filtering-annotations": "",
+    "combine-variants-distance": "",
+    "ignore-variants-starting-outside-interval": "",
+    "max-distance": "",
+    "ref-padding": "",
+    "dbsnp": "D",
 }

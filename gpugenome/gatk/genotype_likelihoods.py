@@ -69,6 +69,46 @@ def genotype_table(ploidy: int, alleles: int) -> GenotypeTable:
     return GenotypeTable(allele, distinct, count, n_distinct, combinations, choose, log10_of)
 
 
+@dataclass(frozen=True)
+class StackedTables:
+    """The genotype tables of several ploidies one below the other; those of ploidy p are rows row[p] (int64, -1 for other ploidies) on.
+
+    Columns as in GenotypeTable, padded to the largest ploidy P; choose: int64[A + 1, P + 1], C(a + k - 1, k).
+    """
+
+    row: np.ndarray
+    allele: np.ndarray
+    distinct: np.ndarray
+    count: np.ndarray
+    n_distinct: np.ndarray
+    combinations: np.ndarray
+    log10_of: np.ndarray
+    choose: np.ndarray
+
+
+@lru_cache(16)
+def stacked_tables(ploidies: tuple[int, ...], alleles: int) -> StackedTables:
+    """Tables of these ploidies (ascending, at least one) over `alleles` alleles."""
+    tables, most = [genotype_table(p, alleles) for p in ploidies], max(ploidies)
+    row, at = np.full(most + 1, -1, np.int64), 0
+    for p, t in zip(ploidies, tables):
+        row[p] = at
+        at += len(t.allele)
+
+    def stacked(name):
+        return np.concatenate([np.pad(getattr(t, name), ((0, 0), (0, most - p))) for p, t in zip(ploidies, tables)])
+
+    return StackedTables(
+        row, stacked("allele"), stacked("distinct"), stacked("count"), np.concatenate([t.n_distinct for t in tables]),
+        np.concatenate([t.combinations for t in tables]), genotype_table(most, 2).log10_of, choose_table(alleles, most),
+    )  # fmt: skip
+
+
+def choose_table(alleles: int, ploidy: int) -> np.ndarray:
+    """int64[alleles + 1, ploidy + 1]: C(a + k - 1, k): genotypes of ploidy k over a alleles, and what allele a adds to a genotype's row."""
+    return np.array([[math.comb(a + k - 1, k) if k else 1 for k in range(ploidy + 1)] for a in range(alleles + 1)], np.int64)
+
+
 @lru_cache(1)
 def log10_sum_table() -> np.ndarray:
     """float64[80001]: log10(1 + 10^(-k/10000)), what the approximate sum of two logarithms adds to the larger one."""

@@ -149,6 +149,12 @@ class VariantRecords:
         run_chunks(kernel.fill_alleles, n, self.threads, self.data, self.columns, offset, start, length)
         return offset, start, length
 
+    def has_variant(self) -> np.ndarray:
+        """bool[n]: records with an ALT other than <NON_REF>."""
+        out = np.empty(len(self), np.uint8)
+        run_chunks(kernel.mark_variants, len(self), self.threads, self.data, self.columns, out)
+        return out > 0
+
     def info(self, keys) -> tuple[dict[str, TextColumn], np.ndarray]:
         """INFO values by key (length 0: a flag), and int64[n]: where a key that is not asked for begins, -1 where there is none."""
         keys = list(keys)
@@ -159,7 +165,7 @@ class VariantRecords:
         return {key: TextColumn(self.data, start[k], length[k]) for k, key in enumerate(keys)}, other
 
     def formats(self, keys) -> tuple[dict[str, TextColumn], np.ndarray]:
-        """FORMAT values by key, rows record x sample ('.' is absent), and the same int64[n] as `info` gives.
+        """FORMAT values by key, rows record x sample ('.' is absent, but as GT), and the same int64[n] as `info` gives.
 
         Raises
         ------

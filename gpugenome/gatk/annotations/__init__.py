@@ -80,13 +80,13 @@ def _check_names(argument, names, known):
             raise UserError(f"{argument} {name}: given more than once")
 
 
-def active_annotations(annotation=(), annotation_group=(), annotations_to_exclude=(), disable_tool_default_annotations=False,
-                       enable_all_annotations=False, reference_confidence=False) -> tuple[Annotation, ...]:  # fmt: skip
-    """The annotations of a HaplotypeCaller run, in GATK's order. Parameters are GATK's arguments (-A, -G, -AX, ...).
+def chosen_annotations(default_groups, annotation=(), annotation_group=(), annotations_to_exclude=(),
+                       disable_tool_default_annotations=False, enable_all_annotations=False) -> set[str]:  # fmt: skip
+    """Names of the annotations that GATK's arguments (-A, -G, -AX, ...) select in a tool with these default groups.
 
     Raises
     ------
-    UserError: a name that is not known, given twice, or both added and excluded; allele-specific ones without reference confidence.
+    UserError: a name that is not known, given twice, or both added and excluded.
     """
     _check_names("--annotation", annotation, BY_NAME)
     _check_names("--annotation-group", annotation_group, GROUPS)
@@ -94,12 +94,28 @@ def active_annotations(annotation=(), annotation_group=(), annotations_to_exclud
     for name in annotations_to_exclude:
         if name in annotation:
             raise UserError(f"--annotation {name}: also given to --annotations-to-exclude")
-    groups = {*annotation_group, *(() if disable_tool_default_annotations else DEFAULT_GROUPS)}
+    groups = {*annotation_group, *(() if disable_tool_default_annotations else default_groups)}
     names = {a.name for a in ANNOTATIONS if enable_all_annotations or a.name in annotation or groups & set(a.groups)}
-    names -= set(annotations_to_exclude)
+    return names - set(annotations_to_exclude)
+
+
+def active_annotations(*, reference_confidence=False, **arguments) -> tuple[Annotation, ...]:
+    """The annotations of a HaplotypeCaller run, in GATK's order. arguments: see `chosen_annotations`.
+
+    Raises
+    ------
+    UserError: as `chosen_annotations`, and allele-specific annotations without reference confidence.
+    """
+    names = chosen_annotations(DEFAULT_GROUPS, **arguments)
     if reference_confidence:
         names -= set(REMOVED_WITH_REFERENCE_CONFIDENCE)
         names.add(ADDED_WITH_REFERENCE_CONFIDENCE)
     elif any(name.startswith("AS_") for name in names):
         raise UserError("--annotation-group AS_StandardAnnotation: expected --emit-ref-confidence GVCF or BP_RESOLUTION with it")
+    return tuple(a for a in ANNOTATIONS if a.name in names)
+
+
+def joint_annotations(**arguments) -> tuple[Annotation, ...]:
+    """The annotations of a GenotypeGVCFs or CombineGVCFs run, in GATK's order. arguments: see `chosen_annotations`."""
+    names = chosen_annotations((STANDARD,), **arguments)
     return tuple(a for a in ANNOTATIONS if a.name in names)

@@ -13,6 +13,7 @@ class Annotation:
     name: its simple class name. place: "INFO" or "FORMAT". groups: GATK's groups that contain it. lines: its header lines (without "##").
     values: evidence -> list of `variant_fields.Field`, rows of calls (INFO) or of calls x samples (FORMAT). The evidence is
     `steps.haplotypecaller.evidence.Evidence`. raw_lines, raw_values: the same where reference confidence is emitted (None: unchanged).
+    joint_values: the rule without reads, from genotypes and what GVCFs carry (`steps.joint_evidence.JointEvidence`); None: no values.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Annotation:
     values: Callable
     raw_lines: tuple[str, ...] | None = None
     raw_values: Callable | None = None
+    joint_values: Callable | None = None
 
 
 def no_values(evidence) -> list:

@@ -21,4 +21,5 @@ CHROMOSOME_COUNTS = Annotation(
     (field_line("INFO", "AC", "A", "Integer", "Allele count in genotypes, for each ALT allele, in the same order as listed"),
      field_line("INFO", "AF", "A", "Float", "Allele Frequency, for each ALT allele, in the same order as listed"),
      field_line("INFO", "AN", "1", "Integer", "Total number of alleles in called genotypes")), _values,
+    joint_values=_values,
 )  # fmt: skip

@@ -38,4 +38,5 @@ DEPTH_PER_SAMPLE_HC = Annotation("DepthPerSampleHC", "FORMAT", (STANDARD_HC,), (
 ALLELE_FRACTION = Annotation(
     "AlleleFraction", "FORMAT", (),
     (vcf_lines.field_line("FORMAT", "AF", "A", "Float", "Allele fractions of alternate alleles in the tumor"),), _allele_fraction,
+    joint_values=_allele_fraction,
 )  # fmt: skip

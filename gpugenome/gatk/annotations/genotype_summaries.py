@@ -33,7 +33,9 @@ GENOTYPE_SUMMARIES = Annotation(
     (field_line("INFO", "NCC", "1", "Integer", "Number of no-called samples"),
      field_line("INFO", "GQ_MEAN", "1", "Float", "Mean of all GQ values"),
      field_line("INFO", "GQ_STDDEV", "1", "Float", "Standard deviation of all GQ values")), _summaries,
+    joint_values=_summaries,
 )  # fmt: skip
 SAMPLE_LIST = Annotation(
-    "SampleList", "INFO", (), (field_line("INFO", "Samples", ".", "String", "List of polymorphic samples"),), _samples
-)
+    "SampleList", "INFO", (), (field_line("INFO", "Samples", ".", "String", "List of polymorphic samples"),), _samples,
+    joint_values=_samples,
+)  # fmt: skip

@@ -31,10 +31,12 @@ def _inbreeding(e):
 EXCESS_HET = Annotation(
     "ExcessHet", "INFO", (STANDARD,),
     (field_line("INFO", "ExcessHet", "1", "Float", "Phred-scaled p-value for exact test of excess heterozygosity"),), _excess_het,
+    joint_values=_excess_het,
 )  # fmt: skip
 INBREEDING_COEFF = Annotation(
-    "InbreedingCoeff", "INFO", (STANDARD,), (field_line("INFO", "InbreedingCoeff", "1", "Float", _INBREEDING),), _inbreeding
-)
+    "InbreedingCoeff", "INFO", (STANDARD,), (field_line("INFO", "InbreedingCoeff", "1", "Float", _INBREEDING),), _inbreeding,
+    joint_values=_inbreeding,
+)  # fmt: skip
 AS_INBREEDING_COEFF = Annotation(
     "AS_InbreedingCoeff", "INFO", (ALLELE_SPECIFIC,),
     (field_line("INFO", "AS_InbreedingCoeff", "A", "Float", "Allele-specific " + _INBREEDING[0].lower() + _INBREEDING[1:]),), no_values,

@@ -13,6 +13,12 @@ def _root_mean_square(e):
         return [scalar_field("MQ", FIXED, np.sqrt(squares / n), e.depth > 0, 2)]
 
 
+def _of_raw_sums(e):
+    squares, n = e.raw_mapping_quality[:, 0], e.raw_mapping_quality[:, 1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return [scalar_field("MQ", FIXED, np.sqrt(squares / n), n >= 0, 2)]
+
+
 def _raw(e):
     squares, n = e.mapping_quality_squares
     present = e.depth > 0
@@ -31,7 +37,7 @@ RMS_MAPPING_QUALITY = Annotation(
     "RMSMappingQuality", "INFO", (STANDARD,), (field_line("INFO", "MQ", "1", "Float", "RMS Mapping Quality"),), _root_mean_square,
     (field_line("INFO", "RAW_MQandDP", "2", "Integer",
                 "Raw data (sum of squared MQ and total depth) for improved RMS Mapping Quality calculation. "
-                "Incompatible with deprecated RAW_MQ formulation."),), _raw,
+                "Incompatible with deprecated RAW_MQ formulation."),), _raw, joint_values=_of_raw_sums,
 )  # fmt: skip
 AS_RMS_MAPPING_QUALITY = Annotation(
     "AS_RMSMappingQuality", "INFO", (ALLELE_SPECIFIC,), (), no_values,

@@ -33,8 +33,9 @@ def _spread(values, present):
 
 
 QUAL_BY_DEPTH = Annotation(
-    "QualByDepth", "INFO", (STANDARD,), (field_line("INFO", "QD", "1", "Float", "Variant Confidence/Quality by Depth"),), _values
-)
+    "QualByDepth", "INFO", (STANDARD,), (field_line("INFO", "QD", "1", "Float", "Variant Confidence/Quality by Depth"),), _values,
+    joint_values=_values,
+)  # fmt: skip
 AS_QUAL_BY_DEPTH = Annotation(
     "AS_QualByDepth", "INFO", (ALLELE_SPECIFIC,),
     (field_line("INFO", "AS_QD", "A", "Float", "Allele-specific Variant Confidence/Quality by Depth"),), no_values,

@@ -22,12 +22,14 @@ def _tandem_repeat(e):
 
 
 REFERENCE_BASES = Annotation(
-    "ReferenceBases", "INFO", (), (field_line("INFO", "REF_BASES", "1", "String", "local reference bases."),), _reference_bases
-)
+    "ReferenceBases", "INFO", (), (field_line("INFO", "REF_BASES", "1", "String", "local reference bases."),), _reference_bases,
+    joint_values=_reference_bases,
+)  # fmt: skip
 TANDEM_REPEAT = Annotation(
     "TandemRepeat", "INFO", (),
     (field_line("INFO", "STR", "0", "Flag", "Variant is a short tandem repeat"),
      field_line("INFO", "RU", "1", "String", "Tandem repeat unit (bases)"),
      field_line("INFO", "RPA", "R", "Integer",
                 "Number of times tandem repeat unit is repeated, for each allele (including reference)")), _tandem_repeat,
+    joint_values=_tandem_repeat,
 )  # fmt: skip

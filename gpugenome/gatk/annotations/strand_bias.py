@@ -11,11 +11,11 @@ FISHER_MIN_READS = 2
 
 
 def _fisher(e):
-    return [scalar_field("FS", FIXED, e.strand_bias[0], e.n_alleles > 1, 3)]
+    return [scalar_field("FS", FIXED, e.strand_bias[0], (e.n_alleles > 1) & e.has_strands, 3)]
 
 
 def _odds(e):
-    return [scalar_field("SOR", FIXED, e.strand_bias[1], e.n_alleles > 1, 3)]
+    return [scalar_field("SOR", FIXED, e.strand_bias[1], (e.n_alleles > 1) & e.has_strands, 3)]
 
 
 def _by_sample(e):
@@ -34,10 +34,12 @@ _TABLE_LINE = field_line(
 FISHER_STRAND = Annotation(
     "FisherStrand", "INFO", (STANDARD,),
     (field_line("INFO", "FS", "1", "Float", "Phred-scaled p-value using Fisher's exact test to detect strand bias"),), _fisher,
+    joint_values=_fisher,
 )  # fmt: skip
 STRAND_ODDS_RATIO = Annotation(
     "StrandOddsRatio", "INFO", (STANDARD,),
     (field_line("INFO", "SOR", "1", "Float", "Symmetric Odds Ratio of 2x2 contingency table to detect strand bias"),), _odds,
+    joint_values=_odds,
 )  # fmt: skip
 STRAND_BIAS_BY_SAMPLE = Annotation(
     "StrandBiasBySample", "FORMAT", (),

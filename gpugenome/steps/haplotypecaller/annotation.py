@@ -37,9 +37,11 @@ def annotations_of(options: CallerOptions):
     ------
     UserError: see `gatk.annotations.active_annotations`.
     """
-    return active_annotations(options.annotation, options.annotation_group, options.annotations_to_exclude,
-                              options.disable_tool_default_annotations, options.enable_all_annotations,
-                              options.with_reference_confidence)  # fmt: skip
+    return active_annotations(
+        reference_confidence=options.with_reference_confidence, annotation=options.annotation, annotation_group=options.annotation_group,
+        annotations_to_exclude=options.annotations_to_exclude, enable_all_annotations=options.enable_all_annotations,
+        disable_tool_default_annotations=options.disable_tool_default_annotations,
+    )  # fmt: skip
 
 
 def annotate(reads: CallerReads, likelihoods: LikelihoodBatch, calls: CallBatch, contig_bases, options: CallerOptions,

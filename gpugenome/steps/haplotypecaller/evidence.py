@@ -3,36 +3,23 @@
 Source: specification chapter "annotations", sections 2 to 9.
 """
 
-import math
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 
-from gpugenome.columns import text_values
 from gpugenome.gatk.annotations.strand_bias import FISHER_MIN_READS
 from gpugenome.kernels import annotations_cpu as kernel
-from gpugenome.kernels import assembly_complexity_cpu, rank_sum_cpu, read_summaries_cpu, site_context_cpu
-from gpugenome.kernels.annotations_scalar import FISHER_TABLE_LIMIT
+from gpugenome.kernels import assembly_complexity_cpu, rank_sum_cpu, read_summaries_cpu
 from gpugenome.kernels.launch import run_chunks
+from gpugenome.steps.call_evidence import CallEvidence, row_sums
 from gpugenome.steps.haplotypecaller.columns import AssemblyBatch, CallBatch, CallerReads, LikelihoodBatch
 from gpugenome.steps.haplotypecaller.options import CallerOptions
-from gpugenome.steps.haplotypecaller.reads import gather, offsets
-from gpugenome.variant_fields import Field
+from gpugenome.steps.haplotypecaller.reads import offsets
 
 REVERSE = 16
 
 
-@lru_cache
-def _log_factorial():
-    return np.array([math.lgamma(k + 1.0) for k in range(FISHER_TABLE_LIMIT + 1)])
-
-
-def _row_sums(values, offset):
-    total = offsets(values)
-    return total[offset[1:]] - total[offset[:-1]]
-
-
-class Evidence:
+class Evidence(CallEvidence):
     """What annotations ask about a batch of calls. c calls, s samples, n evidence rows; columns are computed when first used.
 
     with_allele_depths: whether AD is among the annotations (QD asks).
@@ -40,24 +27,12 @@ class Evidence:
 
     def __init__(self, reads: CallerReads, likelihoods: LikelihoodBatch, calls: CallBatch, bases, options: CallerOptions,
                  with_allele_depths: bool, assembly: AssemblyBatch | None, threads: int):  # fmt: skip
-        self.reads, self.likelihoods, self.calls, self.bases, self.options = reads, likelihoods, calls, bases, options
-        self.assembly = assembly
-        self.with_allele_depths, self._threads = with_allele_depths, threads
-        self.samples = calls.gt.shape[1]
-        self.n_alleles = np.diff(calls.allele_offset)
-        self.sample_alleles = np.repeat(self.n_alleles, self.samples)
+        super().__init__(calls, bases, options.samples, threads)
+        self.reads, self.likelihoods, self.assembly, self.with_allele_depths = reads, likelihoods, assembly, with_allele_depths
         self.depth = np.diff(calls.evidence_offset)
         self._source = likelihoods.reads.source[calls.evidence_read]
         self._call = np.repeat(np.arange(len(calls)), self.depth)
         self._mapq = reads.mapq[self._source]
-
-    def _run(self, function, *args):
-        run_chunks(function, len(self.calls), self._threads, *args)
-
-    @staticmethod
-    def rows_where(key, kind, values, size, present) -> Field:
-        """A ragged field whose rows (of `size` values each) are kept where `present`."""
-        return Field(key, kind, values[np.repeat(present, size)], offsets(np.where(present, size, 0)))
 
     @cached_property
     def _best(self):
@@ -104,24 +79,7 @@ class Evidence:
     @cached_property
     def sample_depth(self) -> np.ndarray:
         """int64[c * s]: informative reads over the call's alleles."""
-        return _row_sums(self.allele_depth, offsets(self.sample_alleles))
-
-    @cached_property
-    def called(self) -> np.ndarray:
-        """bool[c * s]: genotypes with a called allele."""
-        return (self.calls.gt >= 0).any(2).reshape(-1)
-
-    @cached_property
-    def allele_number(self) -> np.ndarray:
-        """int64[c]: called alleles."""
-        return (self.calls.gt >= 0).sum((1, 2))
-
-    @cached_property
-    def alt_count(self) -> np.ndarray:
-        """int64 by ALT: how often it is called."""
-        gt, first = self.calls.gt, self.calls.allele_offset[:-1, None, None]
-        count = np.bincount((gt + first)[gt >= 0], minlength=int(self.calls.allele_offset[-1]))
-        return np.delete(count, self.calls.allele_offset[:-1])
+        return row_sums(self.allele_depth, offsets(self.sample_alleles))
 
     @cached_property
     def variant_depth(self) -> np.ndarray:
@@ -139,18 +97,6 @@ class Evidence:
         restricted = np.where(variant & (total - ref > 1), total, 0).sum(1)
         return np.where(restricted > 0, restricted, depth)
 
-    def genotype_counts(self, rounded: bool) -> np.ndarray:
-        """float64[c, 5], see `kernels.annotations_cpu.genotype_counts`."""
-        c, out = self.calls, np.empty((len(self.calls), 5))
-        self._run(kernel.genotype_counts, c.allele_offset, c.gt, c.gq, c.pl, c.pl_offset, rounded, out)
-        return out
-
-    def excess_het(self, counts: np.ndarray) -> np.ndarray:
-        """float64[c]: phred p of the exact test for excess heterozygotes."""
-        out = np.empty(len(self.calls))
-        self._run(kernel.excess_het, counts, out)
-        return out
-
     # Strands
 
     @cached_property
@@ -159,16 +105,19 @@ class Evidence:
         rows = offsets(self.sample_alleles)
         forward, reverse = (self._full_counts.reshape(-1, 2)[:, k].astype(np.int64) for k in (0, 1))
         ref_forward, ref_reverse = forward[rows[:-1]], reverse[rows[:-1]]
-        return np.stack([ref_forward, ref_reverse, _row_sums(forward, rows) - ref_forward, _row_sums(reverse, rows) - ref_reverse], 1)
+        return np.stack([ref_forward, ref_reverse, row_sums(forward, rows) - ref_forward, row_sums(reverse, rows) - ref_reverse], 1)
+
+    @property
+    def has_strands(self) -> np.ndarray:
+        """bool[c]: calls with a strand table (all)."""
+        return np.ones(len(self.calls), bool)
 
     @cached_property
     def strand_bias(self) -> tuple[np.ndarray, np.ndarray]:
         """FS and SOR, float64[c] each."""
         tables = self.strand_table.reshape(-1, self.samples, 4)
         enough = tables.sum(2, keepdims=True) > FISHER_MIN_READS
-        fisher, odds = np.empty(len(self.calls)), np.empty(len(self.calls))
-        self._run(kernel.strand_bias, np.where(enough, tables, 0).sum(1), tables.sum(1), _log_factorial(), fisher, odds)
-        return fisher, odds
+        return self.strand_tests(np.where(enough, tables, 0).sum(1), tables.sum(1))
 
     def allele_strands(self, enough: np.ndarray) -> np.ndarray:
         """int64, alleles x (forward, reverse) of each call, over the samples that are `enough` (bool[c, s])."""
@@ -187,12 +136,12 @@ class Evidence:
         """Sum of squares and number of the mapping qualities other than 255, int64[c] each."""
         known = self._mapq != 255
         squares = np.where(known, self._mapq.astype(np.int64) ** 2, 0)
-        return _row_sums(squares, self.calls.evidence_offset), _row_sums(known, self.calls.evidence_offset)
+        return row_sums(squares, self.calls.evidence_offset), row_sums(known, self.calls.evidence_offset)
 
     @cached_property
     def mapping_quality_zeros(self) -> np.ndarray:
         """int64[c]: reads of mapping quality 0."""
-        return _row_sums(self._mapq == 0, self.calls.evidence_offset)
+        return row_sums(self._mapq == 0, self.calls.evidence_offset)
 
     @cached_property
     def allele_mapping_quality_squares(self) -> np.ndarray:
@@ -245,7 +194,7 @@ class Evidence:
     @cached_property
     def n_bases(self) -> np.ndarray:
         """int64[c]: reads with the base N at the site."""
-        return _row_sums(self._read_values[4], self.calls.evidence_offset)
+        return row_sums(self._read_values[4], self.calls.evidence_offset)
 
     @cached_property
     def fragment_length(self) -> np.ndarray:
@@ -290,30 +239,7 @@ class Evidence:
         self._run(rank_sum_cpu.allele_rank_sums, self.calls.evidence_offset, self.calls.allele_offset, self._usable_allele, value, out)
         return out
 
-    # Sites, samples, assembly
-
-    def tandem_repeats(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """(bool[c], int64 copies of the unit by allele, uint8 units, int64 offsets): calls that change the copies of a repeat."""
-        c, n = self.calls, len(self.calls)
-        extra = (c.untrimmed_ref_length - (c.end - c.start)).astype(np.int32)
-        start = offsets(c.allele_base_offset[c.allele_offset[1:]] - c.allele_base_offset[c.allele_offset[:-1]] + extra)
-        present, length = np.empty(n, np.uint8), np.empty(n, np.int64)
-        units, unit = np.zeros(int(c.allele_offset[-1]), np.int64), np.empty(int(start[-1]), np.uint8)
-        self._run(site_context_cpu.tandem_repeats, c.start, c.end, extra, c.allele_offset, c.allele_base, c.allele_base_offset, self.bases,
-                  present, units, unit, start, length)  # fmt: skip
-        length[present == 0] = 0
-        inside = np.arange(len(unit)) - np.repeat(start[:-1], np.diff(start)) < np.repeat(length, np.diff(start))
-        return present > 0, units, unit[inside], offsets(length)
-
-    def joined_sample_names(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(uint8 text, int64 offsets): the names of each call's `chosen` (bool[c, s]) samples with commas between them."""
-        names, name_offset = text_values([name + "," for name in self.options.samples])
-        call, sample = np.nonzero(chosen)
-        text, offset = gather(names, name_offset, sample)
-        per_call = offset[np.searchsorted(call, np.arange(len(chosen) + 1))]
-        keep = np.ones(len(text), bool)
-        keep[per_call[1:][np.diff(per_call) > 0] - 1] = False
-        return text[keep], offsets(np.maximum(np.diff(per_call) - 1, 0))
+    # Assembly
 
     def assembly_complexity(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """See `kernels.assembly_complexity_cpu.complexity`: (int64 group supports, offsets, int64 distances, float64 dominances by ALT)."""

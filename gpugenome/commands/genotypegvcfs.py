@@ -1,0 +1,62 @@
+"""`gpugenome genotypegvcfs`: the joint genotypes of GVCFs, as GATK GenotypeGVCFs."""
+
+import click
+
+from gpugenome.commands.joint_options import annotations, open_gvcfs, output, variants
+from gpugenome.commands.options import gatk_command, intervals, reference, threads, variant_output
+from gpugenome.gatk.defaults import UNSUPPORTED_GENOTYPEGVCFS
+
+
+@click.command(name="genotypegvcfs", cls=gatk_command("GenotypeGVCFs", UNSUPPORTED_GENOTYPEGVCFS),
+               context_settings={"help_option_names": ["-h", "--help"]})  # fmt: skip
+@reference
+@variants
+@output
+@click.option("--dbsnp", "-D", type=click.Path(), help="VCF whose IDs go into the ID column.")
+@click.option("--standard-min-confidence-threshold-for-calling", "-stand-call-conf", type=float, default=30.0, show_default=True,
+              help="Least QUAL of a call.")  # fmt: skip
+@click.option("--include-non-variant-sites", "-all-sites", type=bool, default=False, is_flag=False, flag_value=True,
+              help="Also sites without a variant.")  # fmt: skip
+@click.option("--max-alternate-alleles", type=click.IntRange(1), default=6, show_default=True, help="Most ALT alleles to genotype.")
+@click.option("--sample-ploidy", "-ploidy", type=click.IntRange(1, 60), default=2, show_default=True,
+              help="Ploidy of genotypes that do not show it.")  # fmt: skip
+@click.option("--heterozygosity", type=float, default=0.001, show_default=True, help="Prior of a SNP.")
+@click.option("--indel-heterozygosity", type=float, default=1.25e-4, show_default=True, help="Prior of an indel.")
+@click.option("--heterozygosity-stdev", type=float, default=0.01, show_default=True, help="Deviation of the prior.")
+@click.option("--only-output-calls-starting-in-intervals", "starting_in_intervals", type=bool, default=False, is_flag=False,
+              flag_value=True, help="Of what -L reads, write records that start inside.")  # fmt: skip
+@annotations
+@variant_output
+@intervals
+@threads
+def command(reference, variants, output, dbsnp, starting_in_intervals, index, md5, intervals, threads, **arguments):
+    """Genotype the samples of GVCFs together, with the records of GATK GenotypeGVCFs 4.6.2.0.
+
+    -V takes one GVCF of one or many samples; several are combined first, as by combinegvcfs.
+    """
+    from gpugenome import backend
+    from gpugenome._version import __version__
+    from gpugenome.gatk.vcf_lines import command_line as command_line_header
+    from gpugenome.io.known_variants import read_known_variants
+    from gpugenome.io.vcf import VariantWriter
+    from gpugenome.progress import log
+    from gpugenome.provenance import command_line
+    from gpugenome.steps.genotypegvcfs import JointGenotyper, header_lines, joint_lines
+    from gpugenome.steps.joint_calls import GenotypeOptions
+    from gpugenome.steps.joint_records import InputKeys
+
+    threads = threads or backend.usable_threads()
+    options = GenotypeOptions(**arguments)
+    inputs, samples, genome, wanted = open_gvcfs(variants, reference, output, intervals, threads, dbsnp)
+    known = read_known_variants(dbsnp, genome.names, threads) if dbsnp else None
+    headers = [i.file.header for i in inputs]
+    keys = InputKeys.of(headers)
+    genotyper = JointGenotyper(samples, keys, genome.names, genome.bases_upper_acgtn, options, known, threads)
+    extra = [f"source=gpugenome {__version__}", command_line_header("gpugenome", "GenotypeGVCFs", command_line(), __version__)]
+    lines = header_lines(headers, options, dbsnp is not None, extra)
+    records = 0
+    with VariantWriter(output, lines, genome.names, genome.lengths, genotyper.samples, threads, index, md5) as writer:
+        for found in joint_lines(inputs, genotyper, wanted, starting_in_intervals):
+            writer.write(found.text, found.offset, found.ref_id, found.start, found.end)
+            records += len(found)
+    log(f"{records} records written to {output}")

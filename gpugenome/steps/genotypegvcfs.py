@@ -1,0 +1,259 @@
+"""GenotypeGVCFs: from merged GVCF records to the lines of a VCF.
+
+Source: GATK GenotypeGVCFs, GenotypeGVCFsEngine (behaviour; specification chapter "GVCF and joint genotyping", 7 and 8).
+"""
+
+import numpy as np
+
+from gpugenome.gatk import vcf_lines
+from gpugenome.gatk.annotations import joint_annotations
+from gpugenome.gatk.annotations.quality_by_depth import jittered
+from gpugenome.gatk.java import JavaRandom
+from gpugenome.io.variant_records import VariantHeader
+from gpugenome.kernels import joint_genotypes_cpu as kernel
+from gpugenome.kernels import variant_records_cpu
+from gpugenome.kernels.launch import run_chunks
+from gpugenome.known_variants import with_known_ids
+from gpugenome.steps.gvcf_inputs import GvcfInput, starting_in
+from gpugenome.steps.haplotypecaller.blocks import RecordLines
+from gpugenome.steps.joint_calls import GenotypeOptions, GenotypingState, JointCalls, call, ragged_rows, without_evidence
+from gpugenome.steps.joint_evidence import JointEvidence
+from gpugenome.steps.joint_records import Entries, InputKeys, JointRecords, SourceRows, merge, offsets, source_rows
+from gpugenome.variant_fields import (
+    DOUBLE,
+    INT,
+    Field,
+    TextColumn,
+    flag_field,
+    format_lines,
+    render,
+    render_genotypes,
+    render_qual,
+    repeated_text,
+    scalar_field,
+)
+
+MAX_PRINTED_GQ = 99
+RGQ = vcf_lines.field_line(
+    "FORMAT", "RGQ", "1", "Integer",
+    "Unconditional reference genotype confidence, encoded as a phred quality -10*log10 p(genotype call is wrong)",
+)  # fmt: skip
+_DEPTH = vcf_lines.field_line("INFO", "DP", "1", "Integer", "Approximate read depth; some reads may have been filtered")
+
+
+def annotations_of(options: GenotypeOptions):
+    """The annotations of a run with these options. Raises UserError: see `gatk.annotations.chosen_annotations`."""
+    return joint_annotations(
+        annotation=options.annotation, annotation_group=options.annotation_group, annotations_to_exclude=options.annotations_to_exclude,
+        disable_tool_default_annotations=options.disable_tool_default_annotations, enable_all_annotations=options.enable_all_annotations,
+    )  # fmt: skip
+
+
+def header_lines(inputs: list[VariantHeader], options: GenotypeOptions, dbsnp: bool = False, extra=()) -> list[str]:
+    """The header lines of the output, in no order and without "##": those of the inputs (GVCF blocks left out) and the tool's own."""
+    lines = [line for h in inputs for line in h.lines if not line.startswith(("fileformat=", "GVCFBlock"))]
+    for a in annotations_of(options):
+        lines += a.lines
+    lines += [vcf_lines.MLEAC, vcf_lines.MLEAF, RGQ, _DEPTH, vcf_lines.LOW_QUAL, *extra]
+    return [*lines, vcf_lines.DB] if dbsnp else lines
+
+
+class JointGenotyper:
+    """Genotypes merged records, contig by contig in order.
+
+    samples: names in the order of the records' columns. keys: of the inputs. contigs: names. bases_of(ref_id): uint8, upper-case bases.
+    dbsnp: `known_variants.KnownVariants` or None.
+    """
+
+    def __init__(self, samples, keys: InputKeys, contigs, bases_of, options: GenotypeOptions, dbsnp=None, threads: int = 1):
+        self._names, self._keys, self._contigs, self._bases_of, self._options = list(samples), keys, contigs, bases_of, options
+        self._dbsnp, self._threads = dbsnp, threads
+        self._annotations = annotations_of(options)
+        self._keep_strands = any(a.name == "StrandBiasBySample" for a in self._annotations)
+        self._rng, self._state = JavaRandom(), GenotypingState()
+        self._name_order = np.array(sorted(range(len(self._names)), key=lambda i: self._names[i]), np.int64)
+
+    @property
+    def samples(self) -> list[str]:
+        """Names of the output's sample columns."""
+        return sorted(self._names)
+
+    def records(self, rows: SourceRows, entries: Entries) -> JointRecords:
+        """Source rows merged for genotyping."""
+        return merge(rows, entries, len(self._names), False, self._threads)
+
+    def merges(self, inputs: list[GvcfInput], intervals: np.ndarray | None):
+        """Iterator of (ref_id, SourceRows, Entries): the records to genotype, contig by contig."""
+        (one,) = inputs
+        for records in one.records(intervals):
+            records = records.take(np.flatnonzero(records.has_variant()))
+            if len(records):
+                rows = source_rows([records], [one.columns], self._keys, self._options.sample_ploidy)
+                yield int(records.ref_id[0]), rows, Entries.each(rows)
+
+    def lines(self, records: JointRecords, ref_id: int) -> RecordLines:
+        """Record lines of merged records of one contig."""
+        calls = call(records, ref_id, self._options, self._name_order, self._state, self._threads)
+        variant = _is_polymorphic(calls) & (calls.depth > 0)
+        if not self._options.include_non_variant_sites:
+            calls = calls.take(np.flatnonzero(variant))
+            variant = np.ones(len(calls), bool)
+        excluded = without_evidence(calls.gt, calls.gq, calls.dp) & variant[:, None]
+        calls.gt[excluded] = np.where(calls.gt[excluded] == -2, -2, -1)
+        rows = np.flatnonzero(variant)
+        annotated = calls if len(rows) == len(calls) else calls.take(rows)
+        strands = self._strands(annotated)
+        evidence = JointEvidence(annotated, strands, self._bases_of(ref_id), self._names, self._threads)
+        info, formats = self._annotate(evidence, calls, rows)
+        formats = {**_clean(calls, variant, self._keep_strands, self._threads), **formats}
+        ids = calls.ids
+        if self._dbsnp is not None:
+            known = self._dbsnp.ids(ref_id, calls.start, calls.allele_offset, calls.allele_base, calls.allele_base_offset, self._threads)
+            ids = with_known_ids(ids, known, self._threads)
+            info["DB"] = render(flag_field("DB", np.diff(known.offset) > 0))
+        formats = self._in_order(formats, len(calls))
+        text, offset = format_lines(
+            self._contigs[ref_id], calls.start, calls.allele_offset, calls.allele_base, calls.allele_base_offset, ids,
+            render_qual(calls.qual, self._threads), repeated_text("LowQual", calls.low_qual > 0), info, len(self._names), formats,
+            self._threads,
+        )  # fmt: skip
+        return RecordLines(ref_id, calls.start, calls.end, text, offset)
+
+    def _strands(self, calls):
+        """SB of the samples: int64[c, s, 4], -1 where absent."""
+        shape = calls.gt.shape[:2]
+        out = np.full((*shape, 4), -1, np.int64)
+        column = calls.texts.get("SB")
+        if column is None or not len(column.start):
+            return out
+        count = np.empty(len(column.start), np.int64)
+        run_chunks(variant_records_cpu.count_values, len(count), self._threads, column.data, column.start, column.length, ord(","), count)
+        offset = offsets(np.where(count == 4, 4, 0))
+        values = np.empty(int(offset[-1]), np.int32)
+        run_chunks(variant_records_cpu.parse_int_lists, len(count), self._threads, column.data, column.start, column.length, offset, values)
+        out.reshape(-1, 4)[count == 4] = values.reshape(-1, 4)
+        return out
+
+    def _annotate(self, evidence, calls, rows):
+        """(INFO, FORMAT) text columns over all calls; annotations are those of `rows`."""
+        n, samples = len(calls), len(self._names)
+        info = {"DP": render(scalar_field("DP", INT, calls.depth, calls.depth > 0), self._threads)}
+        for key, (value, present) in calls.numeric.items():
+            kind = INT if self._keys.numeric[key] else DOUBLE
+            info[key] = render(scalar_field(key, kind, value, present), self._threads)
+        alts = offsets(np.where(calls.genotyped & (np.diff(calls.allele_offset) > 1), np.diff(calls.mle_offset), 0))
+        for key, kind, values in (("MLEAC", INT, calls.mleac), ("MLEAF", DOUBLE, calls.mleaf)):
+            column = render(Field(key, kind, values, alts), self._threads)
+            info[key] = _coalesce(column, repeated_text(".", calls.genotyped))
+        formats = {}
+        wide = (rows[:, None] * samples + np.arange(samples)).ravel()
+        for a in self._annotations:
+            for f in a.joint_values(evidence) if a.joint_values else ():
+                if f.key == "QD":
+                    f.values = jittered(f.values, self._rng.next_gaussians)
+                column = render(f, self._threads)
+                if a.place == "INFO":
+                    column = _scattered(column, rows, n)
+                    info[f.key] = _coalesce(column, info[f.key]) if f.key in info else column
+                else:
+                    formats[f.key] = _scattered(column, wide, n * samples)
+        return info, formats
+
+    def _in_order(self, formats, n):
+        """FORMAT columns with the samples sorted by name."""
+        if (np.diff(self._name_order) > 0).all():
+            return formats
+        at = (np.arange(n)[:, None] * len(self._names) + self._name_order).ravel()
+        return {k: TextColumn(c.data, c.start[at], c.length[at]) for k, c in formats.items()}
+
+
+def _is_polymorphic(calls: JointCalls) -> np.ndarray:
+    """bool[c]: there is an ALT, and not all called alleles are REF."""
+    called, ref = (calls.gt >= 0).sum((1, 2)), (calls.gt == 0).sum((1, 2))
+    return (np.diff(calls.allele_offset) > 1) & (called != ref)
+
+
+def _scattered(column, rows, n):
+    """A column whose rows become rows `rows` of n."""
+    if len(rows) == n:
+        return column
+    start, length = np.zeros(n, np.int64), np.full(n, -1, np.int32)
+    start[rows], length[rows] = column.start, column.length
+    return TextColumn(column.data, start, length)
+
+
+def _coalesce(column, otherwise):
+    """The rows of a column, of another one where absent."""
+    absent = column.length < 0
+    if not absent.any():
+        return column
+    return TextColumn(np.concatenate([column.data, otherwise.data]), np.where(absent, otherwise.start + len(column.data), column.start),
+                      np.where(absent, otherwise.length, column.length))  # fmt: skip
+
+
+def _clean(calls: JointCalls, variant, keep_strands, threads) -> dict[str, TextColumn]:
+    """FORMAT columns of calls: MIN_DP becomes DP, AD is made from it where there is none; without `variant` genotypes are reference."""
+    c, samples = calls.gt.shape[:2]
+    depth = np.where(calls.min_dp >= 0, calls.min_dp, np.maximum(calls.dp, 0)).ravel()
+    dp = np.where(calls.min_dp >= 0, calls.min_dp, calls.dp).ravel()
+    gt, gq, n_alleles = calls.gt.copy(), calls.gq.ravel(), np.repeat(np.diff(calls.allele_offset), samples)
+    has_ad = np.diff(calls.ad_offset) > 0
+    makes_ad = ~has_ad & (n_alleles > 1) & (depth > 0)
+    ad_offset = offsets(np.where(has_ad, np.diff(calls.ad_offset), np.where(makes_ad, n_alleles, 0)))
+    ad = np.empty(int(ad_offset[-1]), np.int32)
+    run_chunks(kernel.complete_depths, c, threads, n_alleles, samples, calls.ad, calls.ad_offset, depth.astype(np.int32), ad, ad_offset)
+    reference = np.repeat(~variant, samples)
+    known = reference & (depth > 0) & (gq >= 0)
+    flat = gt.reshape(c * samples, -1)
+    flat[reference] = np.where(flat[reference] == -2, -2, -1)
+    flat[known & (gq > 0)] = np.where(flat[known & (gq > 0)] == -2, -2, 0)
+    dp = np.where(reference & ~known, -1, dp)
+    missing = flat[:, 0] == -2
+    if missing.any():  # a sample without genotype has as many missing alleles as the record's largest ploidy
+        most = np.repeat((gt != -2).sum(2).max(1), samples)
+        most = np.where(most > 0, most, 2)
+        flat[missing] = np.where(np.arange(flat.shape[1]) < most[missing, None], -1, -2)
+    texts = {k: column for k, column in calls.texts.items() if k != "SB"}
+    if keep_strands and "SB" in calls.texts:
+        column = calls.texts["SB"]
+        texts["SB"] = TextColumn(column.data, column.start, np.where(reference, -1, column.length).astype(np.int32))
+    if "PGT" in texts:
+        column = texts["PGT"]
+        whole = ((calls.gt >= 0) | (calls.gt == -2)).all(2) & (calls.gt[:, :, 0] > 0)
+        same = (calls.gt == calls.gt[:, :, :1]) | (calls.gt == -2)
+        hom_var = (whole & same.all(2)).ravel() & (column.length >= 0)
+        data = np.append(column.data, np.frombuffer(b"1|1", np.uint8))
+        length = np.where(hom_var, 3, column.length).astype(np.int32)
+        texts["PGT"] = TextColumn(data, np.where(hom_var, len(column.data), column.start), length)
+    _, pl_at = ragged_rows(calls.pl_offset, np.flatnonzero(~reference))
+    pl_offset = offsets(np.where(reference, 0, np.diff(calls.pl_offset)))
+    out = {
+        "GT": render_genotypes(flat, calls.phased.ravel(), threads), "AD": render(Field("AD", INT, ad, ad_offset), threads),
+        "DP": render(scalar_field("DP", INT, dp, dp >= 0), threads),
+        "GQ": render(scalar_field("GQ", INT, np.minimum(gq, MAX_PRINTED_GQ), (gq >= 0) & ~reference), threads),
+        "PL": render(Field("PL", INT, calls.pl[pl_at], pl_offset), threads), **texts,
+    }  # fmt: skip
+    if known.any():
+        out["RGQ"] = render(scalar_field("RGQ", INT, gq, known), threads)
+    return out
+
+
+def joint_lines(inputs: list[GvcfInput], genotyper: JointGenotyper, intervals: np.ndarray | None = None,
+                starting_in_intervals: bool = False):  # fmt: skip
+    """Iterator of RecordLines: the genotyped records of GVCFs.
+
+    intervals: int64[k, 3], sorted and apart, or None: records that overlap them are read. starting_in_intervals: of the results those that
+    start inside are written.
+    """
+    for ref_id, rows, entries in genotyper.merges(inputs, intervals):
+        found = genotyper.lines(genotyper.records(rows, entries), ref_id)
+        if starting_in_intervals and intervals is not None:
+            found = take_lines(found, np.flatnonzero(starting_in(ref_id, found.start, intervals)))
+        if len(found):
+            yield found
+
+
+def take_lines(lines: RecordLines, rows: np.ndarray) -> RecordLines:
+    """Some of the lines, in order."""
+    offset, at = ragged_rows(lines.offset, rows)
+    return RecordLines(lines.ref_id, lines.start[rows], lines.end[rows], lines.text[at], offset)

@@ -1,0 +1,103 @@
+"""GVCFs as inputs of joint tools: their samples, and their records contig by contig in windows of some MB."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpugenome.errors import InputError
+from gpugenome.io.variant_records import VariantFile, VariantHeader, VariantRecords
+
+
+def check_contigs(header: VariantHeader, names, lengths, reference: str) -> None:
+    """Refuse a file whose contigs are not those of the reference.
+
+    Raises
+    ------
+    InputError: a contig that the reference lacks or has with another length.
+    """
+    place = {name: i for i, name in enumerate(names)}
+    for name, length in header.contigs.items():
+        if name not in place:
+            raise InputError(header.path, f"its contig {name} is not in the reference {reference}: made with another reference?", "header")
+        if length >= 0 and length != int(lengths[place[name]]):
+            raise InputError(header.path, f"its contig {name} has {length} bp, in the reference {reference} it has "
+                             f"{int(lengths[place[name]])}: made with another reference?", "header")  # fmt: skip
+
+
+@dataclass
+class GvcfInput:
+    """One GVCF: its file and, for each of its samples, the number of the output's column."""
+
+    file: VariantFile
+    columns: np.ndarray
+
+    def records(self, intervals: np.ndarray | None = None):
+        """Iterator of VariantRecords, each of one contig: all, or those that overlap intervals (int64[k, 3], sorted and apart).
+
+        Raises
+        ------
+        InputError: reference blocks that overlap, and what `VariantFile.records` raises.
+        """
+        last = (-1, -1)
+        for records in self.file.records():
+            last = _check_blocks(records, last)
+            if intervals is not None:
+                records = records.take(np.flatnonzero(overlapping(records, intervals)))
+            edges = [0, *(np.flatnonzero(np.diff(records.ref_id)) + 1).tolist(), len(records)]
+            for a, b in zip(edges[:-1], edges[1:]):  # a pass for each contig
+                if b > a:
+                    yield records.take(np.arange(a, b)) if b - a < len(records) else records
+
+
+def open_inputs(paths, names, lengths, reference: str, threads: int, piece_bytes: int | None = None) -> tuple[list[GvcfInput], list[str]]:
+    """The inputs, and the samples in the order of the columns (of one file: its own; of several: by name).
+
+    Raises
+    ------
+    InputError: a file without samples, a sample that is in two files, contigs of another reference.
+    """
+    sizes = {} if piece_bytes is None else {"piece_bytes": piece_bytes}
+    files = [VariantFile(path, names, threads, **sizes) for path in paths]
+    owner: dict[str, str] = {}
+    for file in files:
+        check_contigs(file.header, names, lengths, reference)
+        if not file.header.samples:
+            raise InputError(file.path, "has no samples: not a GVCF", "#CHROM line")
+        for sample in file.header.samples:
+            if sample in owner:
+                raise InputError(file.path, f"has the sample {sample}, which {owner[sample]} has too", "#CHROM line")
+            owner[sample] = file.path
+    samples = list(owner) if len(files) == 1 else sorted(owner)
+    place = {name: i for i, name in enumerate(samples)}
+    return [GvcfInput(f, np.array([place[s] for s in f.header.samples], np.int32)) for f in files], samples
+
+
+def overlapping(records: VariantRecords, intervals: np.ndarray) -> np.ndarray:
+    """bool[n]: records that overlap any of the intervals int64[k, 3] (ref_id, start, end), sorted and apart."""
+    if not len(intervals):
+        return np.zeros(len(records), bool)
+    low = records.ref_id.astype(np.int64) << 32 | records.start
+    high = records.ref_id.astype(np.int64) << 32 | np.maximum(records.end, records.start + 1)
+    first = np.searchsorted(intervals[:, 0] << 32 | intervals[:, 2], low, "right")
+    begins = np.append(intervals[:, 0] << 32 | intervals[:, 1], np.int64(1) << 62)
+    return begins[first] < high
+
+
+def starting_in(ref_id: int, start: np.ndarray, intervals: np.ndarray) -> np.ndarray:
+    """bool[n]: positions (0-based) of a contig inside the intervals int64[k, 3], sorted and apart."""
+    mine = intervals[intervals[:, 0] == ref_id]
+    at = np.searchsorted(mine[:, 1], start, "right") - 1
+    return (at >= 0) & (start < np.append(mine[:, 2], -1)[at])
+
+
+def _check_blocks(records, last):
+    """Refuse reference blocks that overlap one another. last: (ref_id, end) of the block before."""
+    blocks = np.flatnonzero(~records.has_variant())
+    if not len(blocks):
+        return last
+    ref_id, start, end = records.ref_id[blocks], records.start[blocks], records.end[blocks]
+    same = np.append(ref_id[0] == last[0], ref_id[1:] == ref_id[:-1])
+    wrong = np.flatnonzero(same & (start < np.append(last[1], end[:-1])))
+    if len(wrong):
+        raise records.problem(int(blocks[wrong[0]]), "begins inside the reference block before it")
+    return int(ref_id[-1]), int(end[-1])

@@ -1,0 +1,271 @@
+"""Calls of merged GVCF records: the allele frequency model, emitted alleles, genotypes over them.
+
+Everything but `kernels.genotype_calls_cpu.emit_sites` ("*" depends on deletions emitted before) is independent from site to site.
+"""
+
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+
+from gpugenome.gatk.activity_priors import pseudocounts
+from gpugenome.gatk.genotype_likelihoods import MOST_ALLELES, stacked_tables
+from gpugenome.kernels import genotype_calls_cpu as calls_kernel
+from gpugenome.kernels import joint_genotypes_cpu as kernel
+from gpugenome.kernels.launch import run_chunks
+from gpugenome.kernels.vcf_text_cpu import compact
+from gpugenome.steps.joint_records import JointRecords, offsets
+from gpugenome.variant_fields import TextColumn
+
+
+@dataclass(frozen=True)
+class GenotypeOptions:
+    """GenotypeGVCFs' arguments, under GATK's names with underscores; quality in phred."""
+
+    standard_min_confidence_threshold_for_calling: float = 30.0
+    max_alternate_alleles: int = 6
+    sample_ploidy: int = 2
+    heterozygosity: float = 0.001
+    heterozygosity_stdev: float = 0.01
+    indel_heterozygosity: float = 1.0 / 8000.0
+    include_non_variant_sites: bool = False
+    annotation: tuple[str, ...] = ()
+    annotation_group: tuple[str, ...] = ()
+    annotations_to_exclude: tuple[str, ...] = ()
+    disable_tool_default_annotations: bool = False
+    enable_all_annotations: bool = False
+
+
+@dataclass
+class GenotypingState:
+    """What one batch leaves for the next: deletions emitted before, int64[k, 2] (0-based start, last position covered) on contig ref_id."""
+
+    ref_id: int = -1
+    deletions: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.int64))
+
+
+@dataclass
+class JointCalls:
+    """c calls of s samples.
+
+    record: int64[c], row of the JointRecords. start, end: int32[c], 0-based half-open span of REF. Alleles as printed: allele_offset
+    int64[c + 1]; allele_base by allele_base_offset. qual: float64[c], phred, NaN for none. low_qual: uint8[c]. genotyped: bool[c], the site
+    went through the model. mleac: int32, mleaf: float64 by ALT (by mle_offset int64[c + 1], empty rows where there is none). gt:
+    int16[c, s, p] (-2 beyond the ploidy or no genotype at all); phased: uint8[c, s]; gq, dp, min_dp: int32[c, s] (-1 absent); pl, ad:
+    int32 by int64[c * s + 1]; texts: other FORMAT keys, rows c * s. depth: int64[c]. numeric, raw_mq, ids: as in JointRecords.
+    """
+
+    record: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    allele_offset: np.ndarray
+    allele_base: np.ndarray
+    allele_base_offset: np.ndarray
+    qual: np.ndarray
+    low_qual: np.ndarray
+    genotyped: np.ndarray
+    mleac: np.ndarray
+    mleaf: np.ndarray
+    mle_offset: np.ndarray
+    gt: np.ndarray
+    phased: np.ndarray
+    gq: np.ndarray
+    dp: np.ndarray
+    min_dp: np.ndarray
+    pl: np.ndarray
+    pl_offset: np.ndarray
+    ad: np.ndarray
+    ad_offset: np.ndarray
+    texts: dict[str, TextColumn]
+    depth: np.ndarray
+    numeric: dict[str, tuple[np.ndarray, np.ndarray]]
+    raw_mq: np.ndarray
+    ids: TextColumn
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    @property
+    def untrimmed_ref_length(self) -> np.ndarray:
+        """int32[c]: length of REF (annotations come after trimming)."""
+        return self.end - self.start
+
+    def take(self, rows: np.ndarray) -> "JointCalls":
+        """Some of the calls (int64 rows)."""
+        samples = self.gt.shape[1]
+        wide = (rows[:, None] * samples + np.arange(samples)).ravel()
+        new = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name in _BY_CALL}
+        new["allele_offset"], alleles = ragged_rows(self.allele_offset, rows)
+        new["allele_base_offset"], at = ragged_rows(self.allele_base_offset, alleles)
+        new["allele_base"] = self.allele_base[at]
+        new["mle_offset"], at = ragged_rows(self.mle_offset, rows)
+        new["mleac"], new["mleaf"] = self.mleac[at], self.mleaf[at]
+        for name in ("pl", "ad"):
+            new[name + "_offset"], at = ragged_rows(getattr(self, name + "_offset"), wide)
+            new[name] = getattr(self, name)[at]
+        return JointCalls(**new, texts={k: TextColumn(c.data, c.start[wide], c.length[wide]) for k, c in self.texts.items()},
+                          numeric={k: (v[rows], p[rows]) for k, (v, p) in self.numeric.items()},
+                          ids=TextColumn(self.ids.data, self.ids.start[rows], self.ids.length[rows]))  # fmt: skip
+
+
+_BY_CALL = ("record", "start", "end", "qual", "low_qual", "genotyped", "gt", "phased", "gq", "dp", "min_dp", "depth", "raw_mq")
+
+
+def ragged_rows(offset: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(offsets, positions of the values) of some rows of a ragged column."""
+    length = (offset[1:] - offset[:-1])[rows]
+    new = offsets(length)
+    return new, np.arange(int(new[-1])) + np.repeat(offset[:-1][rows] - new[:-1], length)
+
+
+def compacted(column: TextColumn, rows: np.ndarray, threads: int = 1) -> TextColumn:
+    """Some rows of a text column in an arena of their own."""
+    length = column.length[rows]
+    offset = offsets(np.maximum(length, 0))
+    out = np.empty(int(offset[-1]), np.uint8)
+    run_chunks(compact, len(rows), threads, column.data, column.start[rows], out, offset)
+    return TextColumn(out, offset[:-1], length)
+
+
+def is_hom_ref(gt: np.ndarray) -> np.ndarray:
+    """Of int16[..., p]: genotypes whose alleles are all REF (at least one)."""
+    return ((gt == 0) | (gt == -2)).all(-1) & (gt[..., 0] == 0)
+
+
+def is_no_call(gt: np.ndarray) -> np.ndarray:
+    """Of int16[..., p]: genotypes whose alleles are all missing (at least one)."""
+    return ((gt == -1) | (gt == -2)).all(-1) & (gt[..., 0] == -1)
+
+
+def without_evidence(gt, gq, dp) -> np.ndarray:
+    """Genotypes that count as no-calls in annotations: hom-ref or no-call with GQ 0 and no depth."""
+    return (is_hom_ref(gt) | is_no_call(gt)) & (gq == 0) & (dp <= 0)
+
+
+def _skipped(records, hom_ref, no_call):
+    """Sites that GATK does not genotype: too many alleles, no PL at all, a called ALT without PL."""
+    shape = records.ploidy.shape
+    has_pl = (np.diff(records.pl_offset) > 0).reshape(shape)
+    unknown = ~has_pl & ~hom_ref & ~no_call & (records.ploidy > 0)
+    return (records.n_alleles > MOST_ALLELES) | ~has_pl.any(1) | unknown.any(1) | (records.n_alleles < 2) | (records.depth <= 0)
+
+
+def call(records: JointRecords, ref_id: int, options: GenotypeOptions, name_order: np.ndarray, state: GenotypingState,
+         threads: int = 1) -> JointCalls:  # fmt: skip
+    """Calls of merged records of one contig, in order; updates `state`.
+
+    name_order: int64[s], the samples in order of their names. With include_non_variant_sites every record that can be genotyped is a call,
+    and records without ALT or depth are calls as they are.
+    """
+    n, samples = records.ploidy.shape
+    hom_ref, no_call = is_hom_ref(records.gt), is_no_call(records.gt)
+    skip = _skipped(records, hom_ref, no_call)
+    ploidies = tuple(int(p) for p in np.unique(records.ploidy) if p > 0) or (options.sample_ploidy,)
+    table = stacked_tables(ploidies, int(records.n_alleles.clip(2, MOST_ALLELES).max(initial=2)))
+    keep, emitted, qual, low_qual, mle = _emit(records, ref_id, options, hom_ref, no_call, skip, name_order, table, state, threads)
+    force = options.include_non_variant_sites
+    as_is = (records.n_alleles < 2) | (records.depth <= 0) if force else np.zeros(n, bool)
+    rows = np.flatnonzero(emitted.astype(bool) & ~skip | as_is)
+    keep = keep.astype(bool)
+    keep[np.repeat(as_is, records.n_alleles)] = True
+    site_of = np.repeat(np.arange(n), records.n_alleles)
+    chosen = np.zeros(n, bool)
+    chosen[rows] = True
+    allele = np.flatnonzero(keep & chosen[site_of])
+    kept_offset = offsets(np.bincount(site_of[allele], minlength=n)[rows])
+    kept = allele - records.allele_offset[site_of[allele]]
+    return _assigned(records, rows, kept_offset, kept, allele, as_is[rows], hom_ref, no_call, qual[rows], low_qual[rows], mle[allele],
+                     table, threads)  # fmt: skip
+
+
+def _emit(records, ref_id, options, hom_ref, no_call, skip, name_order, table, state, threads):
+    n, m = len(records), len(records.code)
+    length = np.diff(records.allele_base_offset).astype(np.int32)
+    no_variant, absent, mle, used = np.empty(n), np.zeros(m), np.zeros(m, np.int32), np.zeros(m, np.uint8)
+    run_chunks(
+        kernel.site_models, n, threads, records.ploidy.shape[1], records.allele_offset, length, records.code, records.ploidy.ravel(),
+        records.gq.ravel(), records.dp.ravel(), hom_ref.ravel(), no_call.ravel(), records.pl, records.pl_offset, name_order,
+        options.max_alternate_alleles, *pseudocounts(options.heterozygosity, options.heterozygosity_stdev, options.indel_heterozygosity),
+        table.row, table.allele, table.distinct, table.count, table.n_distinct, table.combinations, table.log10_of, table.choose, skip,
+        no_variant, absent, mle, used,
+    )  # fmt: skip
+    keep, emitted, qual, low_qual = np.zeros(m, np.uint8), np.empty(n, np.uint8), np.full(n, np.nan), np.zeros(n, np.uint8)
+    if state.ref_id != ref_id:
+        state.ref_id, state.deletions = ref_id, np.empty((0, 2), np.int64)
+    mode = calls_kernel.ACTIVE_SITES if options.include_non_variant_sites else calls_kernel.VARIANTS_ONLY
+    state.deletions = calls_kernel.emit_sites(
+        records.start, records.allele_offset, records.code, length, no_variant, absent, used, np.zeros(m, np.uint8),
+        options.standard_min_confidence_threshold_for_calling, 0, mode, MOST_ALLELES, state.deletions, keep, emitted, qual, low_qual,
+    )  # fmt: skip
+    return keep, emitted, qual, low_qual, mle
+
+
+def _assigned(records, rows, kept_offset, kept, allele, as_is, hom_ref, no_call, qual, low_qual, mle, table, threads):
+    c, samples = len(rows), records.ploidy.shape[1]
+    shape = c, samples
+    wide = (rows[:, None] * samples + np.arange(samples)).ravel()
+    n_kept = np.repeat(np.diff(kept_offset), samples)
+    ploidy, only_ref = records.ploidy.ravel()[wide], n_kept == 1
+    plain = np.repeat(as_is, samples)
+    has_pl, has_ad = np.diff(records.pl_offset)[wide] > 0, np.diff(records.ad_offset)[wide] > 0
+    stays = ~only_ref | plain
+    pl_offset = offsets(np.where(has_pl & stays, table.choose[n_kept, ploidy], 0))
+    ad_offset = offsets(np.where(has_ad & stays, n_kept, 0))
+    gt, gq = np.empty((c * samples, records.gt.shape[2]), np.int16), np.empty(c * samples, np.int32)
+    pl, ad, cleared = np.empty(int(pl_offset[-1]), np.int32), np.empty(int(ad_offset[-1]), np.int32), np.empty(c * samples, np.uint8)
+    run_chunks(
+        kernel.assign, c, threads, samples, rows, kept_offset, kept, records.gt.reshape(-1, gt.shape[1]), records.ploidy.ravel(),
+        records.gq.ravel(), records.dp.ravel(), hom_ref.ravel(), no_call.ravel(), records.pl, records.pl_offset, records.ad,
+        records.ad_offset, table.row, table.allele, table.choose, gt, gq, pl, pl_offset, ad, ad_offset, cleared,
+    )  # fmt: skip
+    reference = only_ref & ~plain  # GATK makes new genotypes where only REF is left, with DP and GQ
+    gt[reference] = np.where(np.arange(gt.shape[1]) < ploidy[reference, None], 0, -2)
+    gq[reference | plain] = records.gq.ravel()[wide][reference | plain]
+    if plain.any():
+        gt[plain] = records.gt.reshape(-1, gt.shape[1])[wide][plain]
+        for name, out in (("pl", pl), ("ad", ad)):
+            from_offset, to_offset = getattr(records, name + "_offset"), {"pl": pl_offset, "ad": ad_offset}[name]
+            _, source = ragged_rows(from_offset, wide[plain])
+            _, target = ragged_rows(to_offset, np.flatnonzero(plain))
+            out[target] = getattr(records, name)[source]
+    gone = (cleared > 0) & ~plain & ~reference
+    pl, pl_offset = _without(pl, pl_offset, gone)
+    ad, ad_offset = _without(ad, ad_offset, gone)
+    texts = {}
+    for key, column in records.texts.items():
+        length = np.where(gone | reference, -1, column.length[wide]).astype(np.int32)
+        texts[key] = compacted(TextColumn(column.data, column.start[wide], length), np.arange(len(wide)), threads)
+    size = np.empty(len(kept), np.int64)
+    run_chunks(kernel.trim_lengths, c, threads, rows, kept_offset, kept, records.allele_offset, records.code, records.allele_base_offset,
+               records.allele_base, (~as_is).astype(np.uint8), size)  # fmt: skip
+    base_offset = offsets(size)
+    base = np.empty(int(base_offset[-1]), np.uint8)
+    run_chunks(compact, len(kept), threads, records.allele_base, records.allele_base_offset[:-1][allele], base, base_offset)
+    is_alt = np.ones(len(kept), bool)
+    is_alt[kept_offset[:-1]] = False
+    is_alt &= ~np.repeat(as_is, np.diff(kept_offset))
+    mle_offset = offsets(np.where(as_is, 0, np.diff(kept_offset) - 1))
+    gt = gt.reshape(*shape, -1)
+    called = (gt >= 0).sum((1, 2))
+    mleac = mle[is_alt]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mleaf = np.minimum(1.0, mleac / np.repeat(called, np.diff(mle_offset)))
+    absent = gone.reshape(shape)
+    phased = np.where(reference, 0, records.phased.ravel()[wide]).astype(np.uint8).reshape(shape)
+    gq = np.where(gone, -1, gq).astype(np.int32).reshape(shape)
+    return JointCalls(
+        rows, records.start[rows], (records.start[rows] + size[kept_offset[:-1]]).astype(np.int32), kept_offset, base, base_offset,
+        np.where(as_is, np.nan, qual), np.where(as_is, 0, low_qual).astype(np.uint8), ~as_is, mleac, mleaf, mle_offset, gt, phased, gq,
+        np.where(absent, -1, records.dp[rows]).astype(np.int32),
+        np.where(absent | reference.reshape(shape), -1, records.min_dp[rows]).astype(np.int32), pl, pl_offset, ad, ad_offset, texts,
+        records.depth[rows], {k: (v[rows], p[rows]) for k, (v, p) in records.numeric.items()}, records.raw_mq[rows],
+        compacted(records.ids, rows, threads),
+    )  # fmt: skip
+
+
+def _without(values, offset, gone):
+    """A ragged column whose rows `gone` are empty."""
+    if not gone.any():
+        return values, offset
+    length = np.diff(offset)
+    return values[~np.repeat(gone, length)], offsets(np.where(gone, 0, length))
+

@@ -1,0 +1,459 @@
+"""Records of several GVCFs at one position as one record: alleles, likelihoods and depths remapped, annotations summed or their median.
+
+An output record i takes entries entry_offset[i]..entry_offset[i + 1] (rows of the source records, in the order in which alleles are
+collected). A source allele is data[allele_start[a] : allele_start[a] + allele_length[a]], those of row r by allele_offset, REF first.
+`source` maps, for each entry and allele of the output, to the index of an allele of the entry's row.
+Source: ReferenceConfidenceVariantContextMerger, AlleleSubsettingUtils of GATK (behaviour; chapter "GVCF and joint genotyping", 8.1, 9.3).
+"""
+
+import numpy as np
+
+from gpugenome.kernels.launch import jit
+
+REFERENCE, SPANNING, NON_REF = -1, -2, -3
+OPEN = 60
+NO_NON_REF, BAD_PL, OTHER_REF = 1, 2, 3
+_NON_REF_LENGTH = 9
+
+
+@jit
+def _upper(c):
+    return c - 32 if 97 <= c <= 122 else c
+
+
+@jit
+def is_non_ref(text):
+    """Whether an allele is <NON_REF>."""
+    if len(text) != _NON_REF_LENGTH or text[0] != OPEN:
+        return False
+    return text[1] == 78 and text[2] == 79 and text[3] == 78 and text[4] == 95 and text[5] == 82 and text[6] == 69 and text[7] == 70
+
+
+@jit
+def is_spanning(text):
+    """Whether an allele is '*'."""
+    return len(text) == 1 and text[0] == 42
+
+
+@jit
+def _length(text):
+    """An allele's length in bases, 0 for a symbolic one."""
+    return 0 if len(text) > 0 and text[0] == OPEN else len(text)
+
+
+@jit
+def _is_mixed(data, allele_start, allele_length, a, b):
+    """Whether the ALTs of a record (REF is allele a) are of several kinds: symbolic, SNP, MNP, indel."""
+    kinds = 0
+    for j in range(a + 1, b):
+        text = data[allele_start[j] : allele_start[j] + allele_length[j]]
+        if text[0] == OPEN:
+            kinds |= 1
+        elif len(text) != allele_length[a]:
+            kinds |= 2
+        else:
+            kinds |= 4 if len(text) == 1 else 8
+    return kinds & (kinds - 1) != 0
+
+
+@jit
+def _all_symbolic(data, allele_start, a, b):
+    for j in range(a + 1, b):
+        if data[allele_start[j]] != OPEN:
+            return False
+    return True
+
+
+@jit
+def _equal(data, s, n, extra, t, m, other_extra, ref_start, ref_length):
+    """Whether two alleles are equal: data[s : s + n] with the last `extra` bases of the common REF behind it, and the other likewise."""
+    if n + extra != m + other_extra:
+        return False
+    for k in range(n + extra):
+        x = data[s + k] if k < n else data[ref_start + ref_length - extra + k - n]
+        y = data[t + k] if k < m else data[ref_start + ref_length - other_extra + k - m]
+        if _upper(x) != _upper(y):
+            return False
+    return True
+
+
+@jit
+def _longest_ref(rows, pos, row_start, data, allele_offset, allele_start, allele_length):
+    """(allele of the longest REF of the rows that start at pos, -1 for none; whether two of them contradict each other)."""
+    best = np.int64(-1)
+    for r in rows:
+        if row_start[r] == pos:
+            a = allele_offset[r]
+            if best < 0 or allele_length[a] > allele_length[best]:
+                best = a
+    for r in rows:
+        if row_start[r] == pos:
+            a = allele_offset[r]
+            if not _equal(data, allele_start[a], allele_length[a], 0, allele_start[best], allele_length[a], 0, 0, 0):
+                return best, True
+    return best, False
+
+
+@jit
+def _remapped(data, s, n, spans, ref_length):
+    """What becomes of an ALT: SPANNING, NON_REF, REFERENCE (nothing: it is a no-call) or 0 (kept, with bases behind it)."""
+    text = data[s : s + n]
+    if is_non_ref(text):
+        return NON_REF
+    if spans:
+        return SPANNING if _length(text) < ref_length else REFERENCE
+    return SPANNING if is_spanning(text) else 0
+
+
+@jit
+def _targets(rows, pos, row_start, data, allele_offset, allele_start, allele_length, keep_non_ref, ref, target, extra):
+    """Alleles of an output record in `target` (source allele or code; REF first) and `extra` (bases of REF behind it); their number."""
+    target[0] = REFERENCE
+    n = 1
+    ref_length = allele_length[ref] if ref >= 0 else 1
+    ref_start = allele_start[ref] if ref >= 0 else 0
+    spanning, mixed_here, has_star = False, False, False
+    for r in rows:
+        a, b = allele_offset[r], allele_offset[r + 1]
+        spans = row_start[r] != pos
+        mixed = _is_mixed(data, allele_start, allele_length, a, b)
+        spanning = spanning or (spans and mixed)
+        mixed_here = mixed_here or (not spans and mixed)
+        all_symbolic = _all_symbolic(data, allele_start, a, b)
+        for j in range(a + 1, b):
+            s, m = allele_start[j], allele_length[j]
+            spanning = spanning or is_spanning(data[s : s + m])
+            code = _remapped(data, s, m, spans, allele_length[a])
+            if code == SPANNING:
+                if not has_star:
+                    target[n] = SPANNING
+                    extra[n] = 0
+                    n += 1
+                has_star = True
+            elif code == 0:
+                symbolic = data[s] == OPEN
+                if symbolic and all_symbolic:
+                    continue
+                more = 0 if symbolic else ref_length - allele_length[a]
+                known = False
+                for t in range(1, n):
+                    if target[t] >= 0:
+                        u = target[t]
+                        known = known or _equal(data, s, m, more, allele_start[u], allele_length[u], extra[t], ref_start, ref_length)
+                if not known:
+                    target[n] = j
+                    extra[n] = more
+                    n += 1
+    if spanning and not has_star and (mixed_here or keep_non_ref):
+        target[n] = SPANNING
+        extra[n] = 0
+        n += 1
+    if keep_non_ref:
+        target[n] = NON_REF
+        extra[n] = 0
+        n += 1
+    return n
+
+
+@jit
+def _most_alleles(begin, end, entry_offset, entry_row, allele_offset):
+    most = 4
+    for i in range(begin, end):
+        n = 4
+        for e in range(entry_offset[i], entry_offset[i + 1]):
+            n += allele_offset[entry_row[e] + 1] - allele_offset[entry_row[e]]
+        most = max(most, n)
+    return most
+
+
+@jit
+def count_alleles(begin, end, entry_offset, entry_row, pos, row_start, data, allele_offset, allele_start, allele_length, keep_non_ref,
+                  count, size, problem):  # fmt: skip
+    """count int64: alleles of output records begin..end; size int64: bytes of their texts. pos: int32, 0-based position of each.
+
+    problem uint8: NO_NON_REF where an entry lacks <NON_REF>, OTHER_REF where REFs contradict each other.
+    """
+    most = _most_alleles(begin, end, entry_offset, entry_row, allele_offset)
+    target, extra = np.empty(most, np.int64), np.empty(most, np.int64)
+    for i in range(begin, end):
+        rows = entry_row[entry_offset[i] : entry_offset[i + 1]]
+        problem[i] = 0
+        for r in rows:
+            found = False
+            for j in range(allele_offset[r] + 1, allele_offset[r + 1]):
+                found = found or is_non_ref(data[allele_start[j] : allele_start[j] + allele_length[j]])
+            if not found:
+                problem[i] = NO_NON_REF
+        ref, contradiction = _longest_ref(rows, pos[i], row_start, data, allele_offset, allele_start, allele_length)
+        if contradiction:
+            problem[i] = OTHER_REF
+        n = _targets(rows, pos[i], row_start, data, allele_offset, allele_start, allele_length, keep_non_ref, ref, target, extra)
+        count[i] = n
+        size[i] = allele_length[ref] if ref >= 0 else 1
+        for t in range(1, n):
+            if target[t] >= 0:
+                size[i] += allele_length[target[t]] + extra[t]
+            else:
+                size[i] += 1 if target[t] == SPANNING else _NON_REF_LENGTH
+
+
+@jit
+def fill_alleles(begin, end, entry_offset, entry_row, pos, row_start, data, allele_offset, allele_start, allele_length, keep_non_ref,
+                 ref_base, out_offset, byte_offset, base, base_offset, code, map_offset, source, many_stars):  # fmt: skip
+    """Alleles of output records begin..end and where each comes from.
+
+    ref_base: uint8, REF of records at which no entry starts. Output: base uint8, base_offset int64 (one longer, by out_offset) from
+    byte_offset[i] on; code int64 by out_offset: REFERENCE, SPANNING, NON_REF or 0; source int16 by map_offset (int64, by entry);
+    many_stars uint8 by entry: several alleles of the row became '*'.
+    """
+    most = _most_alleles(begin, end, entry_offset, entry_row, allele_offset)
+    target, extra = np.empty(most, np.int64), np.empty(most, np.int64)
+    symbol = (60, 78, 79, 78, 95, 82, 69, 70, 62)
+    for i in range(begin, end):
+        rows = entry_row[entry_offset[i] : entry_offset[i + 1]]
+        ref, _ = _longest_ref(rows, pos[i], row_start, data, allele_offset, allele_start, allele_length)
+        n = _targets(rows, pos[i], row_start, data, allele_offset, allele_start, allele_length, keep_non_ref, ref, target, extra)
+        ref_length = allele_length[ref] if ref >= 0 else 1
+        ref_start = allele_start[ref] if ref >= 0 else 0
+        at = byte_offset[i]
+        for t in range(n):
+            row = out_offset[i] + t
+            base_offset[row] = at
+            code[row] = min(target[t], 0)
+            if t == 0 and ref < 0:
+                base[at] = ref_base[i]
+                at += 1
+            elif target[t] == SPANNING:
+                base[at] = 42
+                at += 1
+            elif target[t] == NON_REF:
+                for k in range(_NON_REF_LENGTH):
+                    base[at + k] = symbol[k]
+                at += _NON_REF_LENGTH
+            else:
+                a = ref if t == 0 else target[t]
+                symbolic = data[allele_start[a]] == OPEN
+                for k in range(allele_length[a]):
+                    c = data[allele_start[a] + k]
+                    base[at + k] = c if symbolic else _upper(c)
+                at += allele_length[a]
+                for k in range(extra[t] if t > 0 else 0):
+                    base[at + k] = _upper(data[ref_start + ref_length - extra[t] + k])
+                at += extra[t] if t > 0 else 0
+        for e in range(entry_offset[i], entry_offset[i + 1]):
+            r = entry_row[e]
+            a, b = allele_offset[r], allele_offset[r + 1]
+            spans = row_start[r] != pos[i]
+            non_ref, stars = 0, 0
+            mine = source[map_offset[e] : map_offset[e + 1]]
+            mine[:] = -1
+            mine[0] = 0
+            for j in range(a + 1, b):
+                s, m = allele_start[j], allele_length[j]
+                made = _remapped(data, s, m, spans, allele_length[a])
+                if made == NON_REF:
+                    non_ref = j - a
+                stars += made == SPANNING
+                more = 0 if data[s] == OPEN else ref_length - allele_length[a]
+                for t in range(1, n):
+                    if mine[t] >= 0 or made == REFERENCE:
+                        continue
+                    if made == 0 and target[t] >= 0:
+                        u = target[t]
+                        if _equal(data, s, m, more, allele_start[u], allele_length[u], extra[t], ref_start, ref_length):
+                            mine[t] = j - a
+                    elif made < 0 and target[t] == made:
+                        mine[t] = j - a
+            many_stars[e] = stars > 1
+            for t in range(1, n):
+                if mine[t] < 0:
+                    mine[t] = non_ref
+
+
+@jit
+def _next_genotype(g, ploidy):
+    """Replace a genotype (alleles ascending) by the next in the order of VCF."""
+    j = 0
+    while j < ploidy - 1 and g[j] == g[j + 1]:
+        j += 1
+    g[j] += 1
+    for k in range(j):
+        g[k] = 0
+
+
+@jit
+def mapped_index(g, ploidy, mine, choose, work):
+    """Row, in VCF order, of the genotype with the alleles mine[g]."""
+    for k in range(ploidy):
+        x = mine[g[k]]
+        at = k
+        while at > 0 and work[at - 1] > x:
+            work[at] = work[at - 1]
+            at -= 1
+        work[at] = x
+    index = np.int64(0)
+    for k in range(ploidy):
+        index += choose[work[k], k + 1]
+    return index
+
+
+@jit
+def _best_star(row, pos, mine_pl, ploidy, row_start, data, allele_offset, allele_start, allele_length, choose):
+    """Of the alleles of a row that become '*' the one whose homozygote is likeliest."""
+    a = allele_offset[row]
+    best, best_pl = 0, np.int64(2147483647)
+    for j in range(a + 1, allele_offset[row + 1]):
+        if _remapped(data, allele_start[j], allele_length[j], row_start[row] != pos, allele_length[a]) == SPANNING:
+            index = np.int64(0)
+            for k in range(ploidy):
+                index += choose[j - a, k + 1]
+            if mine_pl[index] < best_pl:
+                best_pl = np.int64(mine_pl[index])
+                best = j - a
+    return best
+
+
+@jit
+def remap_values(begin, end, samples, pos, row_of, entry_of, row_start, data, allele_offset, allele_start, allele_length, out_offset, code,
+                 map_offset, source, many_stars, ploidy, genotype_of, pl, pl_offset, ad, ad_offset, choose, out_pl, out_pl_offset, out_ad,
+                 out_ad_offset):  # fmt: skip
+    """PL and AD of output records begin..end.
+
+    row_of, entry_of, genotype_of: int64[n * samples]: the source row, the entry and the source genotype that each sample takes, -1 for
+    none. ploidy: int32 by source genotype. pl, ad: int32 by pl_offset, ad_offset int64 by source genotype. choose: int64[a, k]:
+    C(a + k - 1, k). Output by out_pl_offset, out_ad_offset int64[n * samples + 1]; empty rows stay so. Returns the first record with a PL
+    of another length than its alleles ask for, or -1.
+    """
+    genotype, work = np.empty(choose.shape[1], np.int64), np.empty(choose.shape[1], np.int64)
+    most = 1
+    for i in range(begin, end):
+        most = max(most, out_offset[i + 1] - out_offset[i])
+    mine = np.empty(most, np.int64)
+    for i in range(begin, end):
+        n = out_offset[i + 1] - out_offset[i]
+        for d in range(i * samples, (i + 1) * samples):
+            q = genotype_of[d]
+            if q < 0:
+                continue
+            e, r, p = entry_of[d], row_of[d], ploidy[q]
+            mine[:n] = source[map_offset[e] : map_offset[e + 1]]
+            values = pl[pl_offset[q] : pl_offset[q + 1]]
+            if out_pl_offset[d + 1] > out_pl_offset[d] or (many_stars[e] and len(values) > 0):
+                if len(values) != choose[allele_offset[r + 1] - allele_offset[r], p]:
+                    return i
+            if many_stars[e] and len(values) > 0:
+                for t in range(1, n):
+                    if code[out_offset[i] + t] == SPANNING:
+                        mine[t] = _best_star(r, pos[i], values, p, row_start, data, allele_offset, allele_start, allele_length, choose)
+            genotype[:p] = 0
+            for g in range(out_pl_offset[d], out_pl_offset[d + 1]):
+                out_pl[g] = values[mapped_index(genotype, p, mine, choose, work)]
+                _next_genotype(genotype, p)
+            depths = ad[ad_offset[q] : ad_offset[q + 1]]
+            for t in range(out_ad_offset[d + 1] - out_ad_offset[d]):
+                out_ad[out_ad_offset[d] + t] = depths[mine[t]] if mine[t] < len(depths) else 0
+    return -1
+
+
+@jit
+def merged_calls(begin, end, samples, pos, row_of, entry_of, genotype_of, row_start, data, allele_offset, allele_start, allele_length,
+                 out_offset, code, map_offset, source, allele, gq, dp, pl, pl_offset, out, cleared):  # fmt: skip
+    """Genotypes that single-file records keep when they are merged: out int16[n * samples, p]; cleared uint8: everything else is dropped.
+
+    allele: int16, gq, dp: int32 by source genotype (-1 absent). A genotype without information becomes a no-call; alleles that the output
+    does not have become REF. Returns the first record with a genotype of an allele that it does not have, or -1.
+    """
+    ploidy = allele.shape[1]
+    for i in range(begin, end):
+        for d in range(i * samples, (i + 1) * samples):
+            q = genotype_of[d]
+            cleared[d] = 0
+            out[d, :] = -2
+            if q < 0:
+                continue
+            informative, hom_ref, no_call = False, True, True
+            for k in range(pl_offset[q], pl_offset[q + 1]):
+                informative = informative or pl[k] != 0
+            for k in range(ploidy):
+                if allele[q, k] == -2:
+                    break
+                hom_ref = hom_ref and allele[q, k] == 0
+                no_call = no_call and allele[q, k] == -1
+            called = informative or gq[q] > 0
+            if called and gq[q] == 0:
+                if hom_ref or no_call:
+                    called = False
+                    cleared[d] = dp[q] == 0
+                elif pl_offset[q + 1] == pl_offset[q] or pl[pl_offset[q]] == 0:
+                    called = False
+            r, e = row_of[d], entry_of[d]
+            spans = row_start[r] != pos[i]
+            for k in range(ploidy):
+                x = allele[q, k]
+                if x < 0 or not called:
+                    out[d, k] = -2 if x == -2 else -1
+                    continue
+                out[d, k] = 0
+                j = allele_offset[r] + x
+                if j >= allele_offset[r + 1]:
+                    return i
+                text = data[allele_start[j] : allele_start[j] + allele_length[j]]
+                for t in range(1, out_offset[i + 1] - out_offset[i]):
+                    here = code[out_offset[i] + t]
+                    if spans and here == SPANNING and is_spanning(text):
+                        out[d, k] = t
+                    elif not spans and not is_non_ref(text) and source[map_offset[e] + t] == x:
+                        out[d, k] = t
+    return -1
+
+
+@jit
+def medians(begin, end, entry_offset, entry_row, pos, row_start, value, value_offset, is_number, out, present):
+    """Upper median of a numeric annotation over the entries that start at each output record: out float64, present uint8."""
+    for i in range(begin, end):
+        n = 0
+        for e in range(entry_offset[i], entry_offset[i + 1]):
+            if row_start[entry_row[e]] == pos[i]:
+                n += value_offset[entry_row[e] + 1] - value_offset[entry_row[e]]
+        found = np.empty(n)
+        n = 0
+        for e in range(entry_offset[i], entry_offset[i + 1]):
+            r = entry_row[e]
+            if row_start[r] == pos[i]:
+                for k in range(value_offset[r], value_offset[r + 1]):
+                    if not is_number[k]:
+                        break
+                    found[n] = value[k]
+                    n += 1
+        present[i] = n > 0
+        out[i] = np.sort(found[:n])[n // 2] if n > 0 else 0.0
+
+
+@jit
+def join_ids(begin, end, entry_offset, entry_row, pos, row_start, data, start, length, fill, offset, out, size):
+    """Distinct IDs of the entries that start at each record, commas between; with `fill` to out[offset[i]:], else size int64 (0: none)."""
+    for i in range(begin, end):
+        total = np.int64(0)
+        for e in range(entry_offset[i], entry_offset[i + 1]):
+            r = entry_row[e]
+            if row_start[r] != pos[i] or length[r] < 0:
+                continue
+            known = False
+            for f in range(entry_offset[i], e):
+                other = entry_row[f]
+                if row_start[other] == pos[i] and length[other] == length[r]:
+                    same = True
+                    for k in range(length[r]):
+                        same = same and data[start[other] + k] == data[start[r] + k]
+                    known = known or same
+            if known:
+                continue
+            if total > 0:
+                if fill:
+                    out[offset[i] + total] = 44
+                total += 1
+            if fill:
+                for k in range(length[r]):
+                    out[offset[i] + total + k] = data[start[r] + k]
+            total += length[r]
+        size[i] = total

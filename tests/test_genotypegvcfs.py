@@ -1,0 +1,104 @@
+"""GenotypeGVCFs against records of the real tool (data/golden, tests/data/joint: made by tests/data/joint/make.sh)."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from gpugenome.commands.genotypegvcfs import command
+from gpugenome.errors import InputError, UserError
+
+ROOT = Path(__file__).parent.parent
+DEMO = ROOT / "data"
+SHARED = ROOT.parent / "shared"
+
+
+def run(*args):
+    result = CliRunner().invoke(command, [str(a) for a in args])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+
+
+def lines(path):
+    """Everything but the lines that name the tool and its command."""
+    with gzip.open(path, "rt") if str(path).endswith(".gz") else open(path) as f:
+        return [x for x in f.read().splitlines() if not x.startswith(("##source", "##GATKCommandLine", "##gpugenomeCommandLine"))]
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    path = tmp_path_factory.mktemp("reference") / "demo.fa"
+    path.write_bytes(gzip.decompress((DEMO / "reference.fa.gz").read_bytes()))
+    return path
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_one_gvcf(reference, tmp_path, threads):
+    out = tmp_path / "out.vcf.gz"
+    run("-R", reference, "-V", DEMO / "golden" / "calls.g.vcf.gz", "-O", out, "--threads", threads)
+    assert lines(out) == lines(DEMO / "golden" / "genotyped.vcf.gz")
+    assert (tmp_path / "out.vcf.gz.tbi").exists()
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name, run_name", [("na12878_chr21", ""), ("na12878_chr21", "multi_rg"), ("hg002_chr20", "")])
+def test_golden(tmp_path, name, run_name):
+    golden, data, out = SHARED / "golden" / name / run_name, SHARED / "data" / name, tmp_path / "out.vcf.gz"
+    run("-R", data / "reference.fa.gz", "-V", golden / "calls.g.vcf.gz", "-O", out, "--dbsnp", data / "known_sites.vcf.gz")
+    assert lines(out) == lines(golden / "genotyped.vcf.gz")
+
+
+def altered(tmp_path, change):
+    text = gzip.decompress((DEMO / "golden" / "calls.g.vcf.gz").read_bytes()).decode()
+    path = tmp_path / "altered.g.vcf"
+    path.write_text(change(text))
+    return path
+
+
+def with_short_pl(text):
+    """The first variant record loses the last of its PLs."""
+    line = next(x for x in text.splitlines() if not x.startswith("#") and ",<NON_REF>" in x)
+    *fixed, keys, values = line.split("\t")
+    values = values.split(":")
+    at = keys.split(":").index("PL")
+    values[at] = values[at].rpartition(",")[0]
+    return text.replace(line, "\t".join([*fixed, keys, ":".join(values)]))
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda t: t.replace(",<NON_REF>", ""), "has no <NON_REF> allele"),
+        (lambda t: t.replace("##contig=<ID=", "##contig=<ID=x"), "made with another reference"),
+        (lambda t: t.replace("length=", "length=1"), "made with another reference"),
+        (lambda t: t[: len(t) // 2], "tab-separated columns"),
+        (with_short_pl, "PL has another number of values"),
+    ],
+)
+def test_bad_input_leaves_no_output(reference, tmp_path, change, message):
+    out = tmp_path / "out.vcf"
+    with pytest.raises(InputError, match=message):
+        run("-R", reference, "-V", altered(tmp_path, change), "-O", out)
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_overlapping_blocks_are_refused(reference, tmp_path):
+    def change(text):
+        rows = text.splitlines()
+        at = next(k for k in range(len(rows) - 1) if "\t<NON_REF>\t" in rows[k] and "\t<NON_REF>\t" in rows[k + 1] and rows[k][0] != "#")
+        end = rows[k := at].split("END=")[1].split("\t")[0]
+        rows[k] = rows[k].replace(f"END={end}", f"END={int(end) + 1}")
+        return "\n".join(rows) + "\n"
+
+    with pytest.raises(InputError, match="begins inside the reference block"):
+        run("-R", reference, "-V", altered(tmp_path, change), "-O", tmp_path / "out.vcf")
+
+
+def test_arguments_of_gatk_that_are_missing_are_named(reference, tmp_path):
+    gvcf = DEMO / "golden" / "calls.g.vcf.gz"
+    with pytest.raises(UserError, match="--force-output-intervals: this argument of GATK GenotypeGVCFs is not supported"):
+        run("-R", reference, "-V", gvcf, "-O", tmp_path / "out.vcf", "--force-output-intervals", "x")
+    with pytest.raises(UserError, match="-A Nothing|--annotation Nothing: not known"):
+        run("-R", reference, "-V", gvcf, "-O", tmp_path / "out.vcf", "-A", "Nothing")
