@@ -58,7 +58,7 @@ def _power_of_two(n):
 
 
 @jit
-def _soft_clips(cigar):
+def soft_clips(cigar):
     """Soft-clipped bases at the left and at the right end."""
     left, right, inside = np.int64(0), np.int64(0), False
     for w in cigar:
@@ -82,10 +82,10 @@ def _load(first, last, base, qual, base_offset, cigar, cigar_offset, sample, ref
     size = base_offset[last] - from_
     text[n : n + size] = base[from_ : from_ + size]
     text_qual[n : n + size] = qual[from_ : from_ + size]
-    hash_prefixes(text, n + size, prefix)
+    hash_prefixes(text, 0, n + size, 0, prefix)
     runs = 0
     for i in range(first, last):
-        left, right = _soft_clips(cigar[cigar_offset[i] : cigar_offset[i + 1]])
+        left, right = soft_clips(cigar[cigar_offset[i] : cigar_offset[i + 1]])
         a, b = n + base_offset[i] - from_ + left, n + base_offset[i + 1] - from_ - right
         runs = usable_runs(text, text_qual, a, b, sample[i], min_quality, shortest, run, runs)
     return n + size, runs
@@ -132,6 +132,40 @@ def _store(v, e, g, bases, edges, n, m):
 
 
 @jit
+def threading_scratch(total, longest, shortest, samples, pruning_samples):
+    """Scratch of `threaded_graph` for regions of up to `total` bases of reference and reads, none of which has more than `longest`."""
+    n = total + 64
+    text, text_qual, prefix = np.empty(total, np.uint8), np.empty(total, np.uint8), np.empty(total + 1, np.uint64)
+    run, sample_seen = np.empty((total // shortest + 1, 4), np.int64), np.zeros(samples, np.int64)
+    v, e, g = np.empty((n, 16), np.int32), np.empty((n, 12), np.int32), np.zeros(16, np.int64)
+    top, kmer, kmer_hash = np.empty((n, pruning_samples + 1), np.int32), np.empty((total + 1, 3), np.int32), np.empty(total + 1, np.uint64)
+    slot, seen = np.zeros((_power_of_two(2 * total), 2), np.int32), np.zeros((_power_of_two(2 * longest), 2), np.int32)
+    path, work = np.empty(n, np.int32), np.empty(n, np.int32)
+    return text, text_qual, prefix, run, sample_seen, v, e, g, top, kmer, kmer_hash, slot, seen, path, work
+
+
+@jit
+def threaded_graph(first, last, base, qual, base_offset, cigar, cigar_offset, sample, ref, k, shortest, settings, scratch):
+    """The pruned graph of a reference and reads first..last, in scratch (v, e, g): (GRAPH, UNUSABLE or NOTHING, bases of its text)."""
+    text, text_qual, prefix, run, sample_seen, v, e, g, top, kmer, kmer_hash, slot, seen, path, work = scratch
+    if len(ref) < k:
+        return NOTHING, np.int64(0)
+    used, runs = _load(
+        first, last, base, qual, base_offset, cigar, cigar_offset, sample, ref, settings[MIN_QUALITY], shortest, text, text_qual, prefix,
+        run,
+    )  # fmt: skip
+    if not settings[ANY_REPEATS]:
+        g[TABLE_STAMP] += 1
+        if first_repeat(0, len(ref), k, hash_power(k), text, prefix, seen, g[TABLE_STAMP]) >= 0:
+            return UNUSABLE, used
+    build(len(ref), k, text, prefix, run, runs, v, e, g, top, kmer, kmer_hash, slot, seen, sample_seen)
+    prune_chains(v, e, g, settings[MIN_PRUNING], kmer, work, path)
+    if has_cycle(v, e, g, work) or (not settings[ANY_COMPLEXITY] and is_low_complexity(g)):
+        return UNUSABLE, used
+    return GRAPH, used
+
+
+@jit
 def clean_graphs(
     begin, end, wanted, region_offset, base, qual, base_offset, cigar, cigar_offset, sample, samples, low, high, contig, k, shortest,
     settings, scores, status,
@@ -153,36 +187,22 @@ def clean_graphs(
             longest = max(longest, n_ref)
             for i in range(region_offset[r], region_offset[r + 1]):
                 longest = max(longest, base_offset[i + 1] - base_offset[i])
-    text, text_qual, prefix = np.empty(total, np.uint8), np.empty(total, np.uint8), np.empty(total + 1, np.uint64)
-    run, sample_seen = np.empty((total // shortest + 1, 4), np.int64), np.zeros(samples, np.int64)
-    v, e, g = np.empty((total + 64, 16), np.int32), np.empty((total + 64, 12), np.int32), np.zeros(16, np.int64)
-    top = np.empty((total + 64, settings[PRUNING_SAMPLES] + 1), np.int32)
-    kmer, kmer_hash = np.empty((total + 1, 3), np.int32), np.empty(total + 1, np.uint64)
-    slot, seen = np.zeros((_power_of_two(2 * total), 2), np.int32), np.zeros((_power_of_two(2 * longest), 2), np.int32)
-    n = total + 64
-    path, ref_path, work = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
-    ref_text, alt_text = np.empty(n + k, np.uint8), np.empty(n + k, np.uint8)
+    scratch = threading_scratch(total, longest, shortest, samples, settings[PRUNING_SAMPLES])
+    text, text_qual, prefix, run, sample_seen, v, e, g, top, kmer, kmer_hash, slot, seen, path, work = scratch
+    n = len(path)
+    ref_path, ref_text, alt_text = np.empty(n, np.int32), np.empty(n + k, np.uint8), np.empty(n + k, np.uint8)
     bases, edges = np.empty(1 << 16, np.uint8), np.empty((1 << 16, 4), np.int32)
     size, n_bases, n_edges = np.zeros((end - begin, 2), np.int64), 0, 0
     for r in range(begin, end):
         if not wanted[r]:
             continue
         ref = contig[low[r] : high[r]]
-        if len(ref) < k:
-            status[r] = NOTHING
-            continue
-        status[r] = UNUSABLE
-        used, runs = _load(
-            region_offset[r], region_offset[r + 1], base, qual, base_offset, cigar, cigar_offset, sample, ref, settings[MIN_QUALITY],
-            shortest, text, text_qual, prefix, run,
+        scratch = text, text_qual, prefix, run, sample_seen, v, e, g, top, kmer, kmer_hash, slot, seen, path, work
+        status[r], used = threaded_graph(
+            region_offset[r], region_offset[r + 1], base, qual, base_offset, cigar, cigar_offset, sample, ref, k, shortest, settings,
+            scratch,
         )  # fmt: skip
-        if not settings[ANY_REPEATS]:
-            g[TABLE_STAMP] += 1
-            if first_repeat(0, len(ref), k, hash_power(k), text, prefix, seen, g[TABLE_STAMP]) >= 0:
-                continue
-        build(len(ref), k, text, prefix, run, runs, v, e, g, top, kmer, kmer_hash, slot, seen, sample_seen)
-        prune_chains(v, e, g, settings[MIN_PRUNING], kmer, work, path)
-        if has_cycle(v, e, g, work) or (not settings[ANY_COMPLEXITY] and is_low_complexity(g)):
+        if status[r] != GRAPH:
             continue
         ends = _ends(v, g)
         text = grown(text, used + 2 * k * ends)

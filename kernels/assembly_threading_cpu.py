@@ -53,13 +53,14 @@ READ, START, STOP, SAMPLE = 0, 1, 2, 3
 
 
 @jit
-def hash_prefixes(text, n, prefix):
-    """prefix[i] = hash of text[:i], for i up to n."""
-    h = np.uint64(0)
-    prefix[0] = h
-    for i in range(n):
-        h = h * _STEP + np.uint64(text[i])
-        prefix[i + 1] = h
+def hash_prefixes(text, begin, stop, h, prefix):
+    """prefix[i] = hash of text[:i], for i of begin..stop; h: the hash of text[:begin]. Hash of text[:stop], as h an int64 of the bits."""
+    x = np.uint64(h)
+    prefix[begin] = x
+    for i in range(begin, stop):
+        x = x * _STEP + np.uint64(text[i])
+        prefix[i + 1] = x
+    return np.int64(x)
 
 
 @jit
@@ -69,6 +70,12 @@ def hash_power(k):
     for _ in range(k):
         p = p * _STEP
     return p
+
+
+@jit
+def window_hash(prefix, i, k, power):
+    """Hash of the k-mer at position i. power: hash_power(k)."""
+    return prefix[i + k] - prefix[i] * power
 
 
 @jit
@@ -82,15 +89,28 @@ def same_bases(text, a, b, n):
 
 
 @jit
-def _slot_of(h, size):
+def slot_of(h, size):
+    """Where a hash's search begins in a table of 2^b slots."""
     return np.int64((h * _SPREAD) >> np.uint64(32)) & (size - 1)
+
+
+@jit
+def kmer_slot(i, k, power, prefix, size):
+    """`slot_of` the k-mer at position i."""
+    return slot_of(window_hash(prefix, i, k, power), size)
+
+
+@jit
+def same_kmer(j, i, k, power, text, prefix):
+    """Whether the k-mers at two positions are equal."""
+    return window_hash(prefix, j, k, power) == window_hash(prefix, i, k, power) and same_bases(text, j, i, k)
 
 
 @jit
 def find_kmer(at, k, h, text, g, kmer, kmer_hash, slot):
     """Row of the k-mer at a position of text, made if it is new."""
     size, stamp = len(slot), g[TABLE_STAMP]
-    s = _slot_of(h, size)
+    s = slot_of(h, size)
     while slot[s, SLOT_STAMP] == stamp:
         i = np.int64(slot[s, SLOT])
         if kmer_hash[i] == h and same_bases(text, kmer[i, KMER_AT], at, k):
@@ -112,11 +132,10 @@ def first_repeat(begin, stop, k, power, text, prefix, seen, stamp):
     """The first position whose k-mer occurred before within text[begin:stop], -1 if none. seen: int32[2^b, 2] table."""
     size = len(seen)
     for i in range(begin, stop - k + 1):
-        h = prefix[i + k] - prefix[i] * power
-        s = _slot_of(h, size)
+        s = kmer_slot(i, k, power, prefix, size)
         while seen[s, SLOT_STAMP] == stamp:
             j = np.int64(seen[s, SLOT])
-            if prefix[j + k] - prefix[j] * power == h and same_bases(text, j, i, k):
+            if same_kmer(j, i, k, power, text, prefix):
                 return i
             s = (s + 1) & (size - 1)
         seen[s, SLOT] = i
@@ -125,24 +144,29 @@ def first_repeat(begin, stop, k, power, text, prefix, seen, stamp):
 
 
 @jit
+def enter_repeat(i, k, power, text, prefix, g, kmer, kmer_hash, slot):
+    """Enter the k-mer at position i as not unique."""
+    x = find_kmer(i, k, window_hash(prefix, i, k, power), text, g, kmer, kmer_hash, slot)
+    if not kmer[x, KMER_REPEATS]:
+        kmer[x, KMER_REPEATS] = 1
+        g[NON_UNIQUE] += 1
+
+
+@jit
 def _mark_repeats(begin, stop, k, power, text, prefix, g, kmer, kmer_hash, slot, seen, stamp):
     """Enter every k-mer that occurs twice within text[begin:stop] as not unique."""
     size = len(seen)
     for i in range(begin, stop - k + 1):
-        h = prefix[i + k] - prefix[i] * power
-        s = _slot_of(h, size)
+        s = kmer_slot(i, k, power, prefix, size)
         repeats = False
         while seen[s, SLOT_STAMP] == stamp:
             j = np.int64(seen[s, SLOT])
-            if prefix[j + k] - prefix[j] * power == h and same_bases(text, j, i, k):
+            if same_kmer(j, i, k, power, text, prefix):
                 repeats = True
                 break
             s = (s + 1) & (size - 1)
         if repeats:
-            x = find_kmer(i, k, h, text, g, kmer, kmer_hash, slot)
-            if not kmer[x, KMER_REPEATS]:
-                kmer[x, KMER_REPEATS] = 1
-                g[NON_UNIQUE] += 1
+            enter_repeat(i, k, power, text, prefix, g, kmer, kmer_hash, slot)
         else:
             seen[s, SLOT] = i
             seen[s, SLOT_STAMP] = stamp
@@ -195,7 +219,7 @@ def _count_backwards(v, e, vertex, text, at, k):
 
 
 @jit
-def _thread(start, stop, k, power, is_ref, ref_entry, text, prefix, v, e, g, kmer, kmer_hash, slot):
+def thread(start, stop, k, power, is_ref, ref_entry, text, prefix, v, e, g, kmer, kmer_hash, slot):
     """Lay text[start:stop] into the graph; row of the k-mer it began with, -1 if it cannot begin.
 
     The k-mer in which the reference begins (row ref_entry) may start a read, but is never joined to from the inside.
@@ -203,7 +227,7 @@ def _thread(start, stop, k, power, is_ref, ref_entry, text, prefix, v, e, g, kme
     at, entry = start, np.int64(-1)
     last = start if is_ref else stop - k - 1  # the last k-mer of a read is never a start
     while at <= last:
-        entry = find_kmer(at, k, prefix[at + k] - prefix[at] * power, text, g, kmer, kmer_hash, slot)
+        entry = find_kmer(at, k, window_hash(prefix, at, k, power), text, g, kmer, kmer_hash, slot)
         if is_ref or not kmer[entry, KMER_REPEATS]:
             break
         at += 1
@@ -223,7 +247,7 @@ def _thread(start, stop, k, power, is_ref, ref_entry, text, prefix, v, e, g, kme
             e[x, COUNT] += 1
             vertex = np.int64(e[x, DST])
             continue
-        entry = find_kmer(i, k, prefix[i + k] - prefix[i] * power, text, g, kmer, kmer_hash, slot)
+        entry = find_kmer(i, k, window_hash(prefix, i, k, power), text, g, kmer, kmer_hash, slot)
         target = np.int64(-1) if entry == ref_entry else np.int64(kmer[entry, KMER_VERTEX])
         if target < 0:
             target = _make_vertex(v, g, text, i, k, entry, kmer)
@@ -235,30 +259,62 @@ def _thread(start, stop, k, power, is_ref, ref_entry, text, prefix, v, e, g, kme
 
 
 @jit
-def _flush(e, g, top):
-    """Close a sample: pruning multiplicity = the smallest of the `top` largest counts of samples (and the 1 of creation)."""
+def flush_edge(e, i, top):
+    """Close a sample for one edge: pruning multiplicity = the smallest of the `top` largest counts of samples (and the 1 of creation)."""
     most = top.shape[1] - 1
+    count = e[i, COUNT]
+    e[i, COUNT] = 0
+    if e[i, MULT] == 0:
+        top[i, 0] = 1
+        top[i, most] = 1  # how many are kept, in the last column
+    e[i, MULT] += count
+    kept = top[i, most]
+    if kept < most:
+        j = kept
+        kept += 1
+        top[i, most] = kept
+    elif top[i, most - 1] >= count:
+        return
+    else:
+        j = most - 1
+    while j > 0 and top[i, j - 1] < count:
+        top[i, j] = top[i, j - 1]
+        j -= 1
+    top[i, j] = count
+    e[i, PRUNE] = top[i, kept - 1]
+
+
+@jit
+def _flush(e, g, top):
+    """Close a sample."""
     for i in range(g[MADE_E]):
-        count = e[i, COUNT]
-        e[i, COUNT] = 0
-        if e[i, MULT] == 0:
-            top[i, 0] = 1
-            top[i, most] = 1  # how many are kept, in the last column
-        e[i, MULT] += count
-        kept = top[i, most]
-        if kept < most:
-            j = kept
-            kept += 1
-            top[i, most] = kept
-        elif top[i, most - 1] >= count:
-            continue
-        else:
-            j = most - 1
-        while j > 0 and top[i, j - 1] < count:
-            top[i, j] = top[i, j - 1]
-            j -= 1
-        top[i, j] = count
-        e[i, PRUNE] = top[i, kept - 1]
+        flush_edge(e, i, top)
+
+
+@jit
+def is_last_run(run, r, n_runs, k):
+    """Whether run r is the last of at least k bases of its read.
+
+    K-mers that repeat in a read are sought there, from the first base of the read to the end of the run: that covers the runs before.
+    """
+    if run[r, STOP] - run[r, START] < k:
+        return False
+    q = r + 1
+    while q < n_runs and run[q, READ] == run[r, READ]:
+        if run[q, STOP] - run[q, START] >= k:
+            return False
+        q += 1
+    return True
+
+
+@jit
+def start_graph(g):
+    """An empty read-threading graph and an empty k-mer table."""
+    reset(g, 0)
+    g[TABLE_STAMP] += 1
+    g[ENTRIES] = 0
+    g[MAPPED] = 0
+    g[NON_UNIQUE] = 0
 
 
 @jit
@@ -268,31 +324,16 @@ def build(n_ref, k, text, prefix, run, n_runs, v, e, g, top, kmer, kmer_hash, sl
     top: int32[edges, samples for pruning + 1]. slot, seen: int32[2^b, 2] tables whose stamps go on from g[TABLE_STAMP].
     sample_seen: int64[samples], likewise.
     """
-    reset(g, 0)
-    g[TABLE_STAMP] += 1
-    g[ENTRIES] = 0
-    g[MAPPED] = 0
-    g[NON_UNIQUE] = 0
+    start_graph(g)
     power = hash_power(k)
     _mark_repeats(0, n_ref, k, power, text, prefix, g, kmer, kmer_hash, slot, seen, g[TABLE_STAMP])
     table = g[TABLE_STAMP]
     stamp = table
     for r in range(n_runs):
-        # The scan goes from the first base of the read to the end of the run: the last run of a read covers the others.
-        if run[r, STOP] - run[r, START] < k:
-            continue
-        covered = False
-        q = r + 1
-        while q < n_runs and run[q, READ] == run[r, READ]:
-            if run[q, STOP] - run[q, START] >= k:
-                covered = True
-                break
-            q += 1
-        if covered:
-            continue
-        stamp += 1
-        _mark_repeats(run[r, READ], run[r, STOP], k, power, text, prefix, g, kmer, kmer_hash, slot, seen, stamp)
-    ref_entry = _thread(0, n_ref, k, power, 1, -1, text, prefix, v, e, g, kmer, kmer_hash, slot)
+        if is_last_run(run, r, n_runs, k):
+            stamp += 1
+            _mark_repeats(run[r, READ], run[r, STOP], k, power, text, prefix, g, kmer, kmer_hash, slot, seen, stamp)
+    ref_entry = thread(0, n_ref, k, power, 1, -1, text, prefix, v, e, g, kmer, kmer_hash, slot)
     _flush(e, g, top)
     for r in range(n_runs):
         sample = run[r, SAMPLE]
@@ -301,7 +342,7 @@ def build(n_ref, k, text, prefix, run, n_runs, v, e, g, top, kmer, kmer_hash, sl
         sample_seen[sample] = table
         for q in range(r, n_runs):
             if run[q, SAMPLE] == sample and run[q, STOP] - run[q, START] >= k:
-                _thread(run[q, START], run[q, STOP], k, power, 0, ref_entry, text, prefix, v, e, g, kmer, kmer_hash, slot)
+                thread(run[q, START], run[q, STOP], k, power, 0, ref_entry, text, prefix, v, e, g, kmer, kmer_hash, slot)
         _flush(e, g, top)
     g[TABLE_STAMP] = stamp
 

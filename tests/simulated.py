@@ -1,6 +1,6 @@
 """What numba.cuda's simulator lacks, for the processes that tests/simulator.py starts: `prepare()` before kernels are imported.
 
-- Warp shuffles: a warp's threads meet at a barrier for each.
+- Warp shuffles and ballots: a warp's threads meet at a barrier for each.
 - Arrays inside kernels are numpy arrays (records: recarrays), so that shared scalar functions run as compiled for the CPU.
 - The single float instructions of kernels.arithmetic_cuda, from the CPU's scalar ones, and loads at addresses.
 """
@@ -28,8 +28,8 @@ class Warp:
 _guard = threading.Lock()
 
 
-def exchange(value, source):
-    """The value that lane `source` brings to this exchange of the calling thread's warp."""
+def exchanged(value):
+    """The values that the lanes of the calling thread's warp bring to this exchange, to be read before the next one."""
     thread = threading.current_thread()
     with _guard:
         warp = thread._manager.__dict__.setdefault("warps", {}).setdefault(thread.thread_id // 32, Warp())
@@ -37,7 +37,17 @@ def exchange(value, source):
     row = warp.place[thread.turn]
     row[thread.thread_id % 32] = value
     warp.barrier.wait()
-    return row[source]
+    return row
+
+
+def exchange(value, source):
+    """The value that lane `source` brings to this exchange."""
+    return exchanged(value)[source]
+
+
+def ballot(value):
+    """The lanes that bring a true value, one bit each."""
+    return sum(1 << i for i, x in enumerate(exchanged(value)) if x)
 
 
 def lane():
@@ -79,6 +89,7 @@ def prepare():
     api = kernelapi.FakeCUDAModule
     api.shfl_up_sync = lambda self, mask, value, delta: exchange(value, max(lane() - delta, 0) if lane() >= delta else lane())
     api.shfl_sync = lambda self, mask, value, source: exchange(value, int(source) % 32)
+    api.ballot_sync = lambda self, mask, value: ballot(value)
     api.syncwarp = lambda self, mask=0xFFFFFFFF: exchange(None, 0)
     jit = cuda.jit
     cuda.jit = lambda function=None, forceinline=False, launch_bounds=None, **options: jit(function, **options)
