@@ -111,7 +111,7 @@ SETS = {
     "no_soft_clips": Set(("demo",), "--dont-use-soft-clipped-bases"),
     "pruning_3": Set(("demo",), "--min-pruning 3"),
     "pruning_1": Set(("demo",), "--min-pruning 1"),
-    "pruning_0": Set(("demo",), "--min-pruning 0", region="demo1:8001-12000"),
+    "pruning_0": Set(("demo",), "--min-pruning 0", region=RECORDED),
     "kmer_35": Set(("demo",), "--kmer-size 35"),
     "kmer_15_31_51": Set(("demo",), "--kmer-size 15 --kmer-size 31 --kmer-size 51"),
     "kmer_no_increase": Set(("demo",), "--kmer-size 11 --dont-increase-kmer-sizes-for-cycles"),
@@ -166,6 +166,17 @@ SETS = {
     "bamout_two_files": Set(("lane1", "short"), "-bamout {out}.bam", files=("bam",)),
     "bamout_alleles": Set(("demo",), "-bamout {out}.bam --bam-writer-type ALL_POSSIBLE_HAPLOTYPES --alleles {given}", files=("bam",)),
     "bamout_whole": Set(("demo",), "-bamout {out}.bam", files=("bam",), region=""),
+    "no_reads": Set(("amplicons",), region="demo2:1-5000"),
+    "no_reads_gvcf": Set(("amplicons",), GVCF, region="demo2:1-5000"),
+    "only_n_gvcf": Set(("demo",), GVCF, region="demo1:100001-100300"),
+    "around_n_gvcf": Set(("demo",), GVCF, region="demo1:99901-100400"),
+    "tiny": Set(("tiny",), region=""),
+    "tiny_gvcf": Set(("tiny",), GVCF, region=""),
+    "tiny_bp_resolution": Set(("tiny",), "-ERC BP_RESOLUTION -ploidy 3", region=""),
+    "tiny_bamout": Set(("tiny",), "-bamout {out}.bam --bam-writer-type ALL_POSSIBLE_HAPLOTYPES", files=("bam",), region=""),
+    "kilobase_reads": Set(("kilobase",), region="demo1:9001-21000"),
+    "kilobase_reads_gvcf": Set(("kilobase",), GVCF, region="demo1:9001-21000"),
+    "kilobase_reads_bamout": Set(("kilobase",), "-bamout {out}.bam", files=("bam",), region="demo1:9001-21000"),
     "md5": Set(("demo",), "--create-output-variant-md5 -OVI", files=("md5",)),
     "compressed": Set(("demo",), "--create-output-variant-md5", files=("md5",), vcf="vcf.gz"),
     "assembly_region_out": Set(("demo",), "--assembly-region-out {out}.igv", files=("igv",), region="demo1:1-60000"),
@@ -228,7 +239,76 @@ def make_inputs(folder):
     for reads in (*folder.glob("*.bam"), *folder.glob("*.cram")):
         sh(f"samtools index {reads.name}", folder)
     make_given_alleles(folder)
+    make_tiny(folder)
+    make_kilobase(folder)
     (folder / "complete").touch()
+
+
+def make_tiny(folder):
+    """A genome of contigs of 1 base, of N and of few bases, and reads on it: many, without qualities, with only clips, longer than most."""
+    import pysam
+
+    rng = np.random.default_rng(7)
+
+    def random_bases(n):
+        return "".join(rng.choice(list("ACGT"), n))
+
+    mid = random_bases(300) + "N" * 120 + random_bases(700)
+    contigs = {"one": "A", "gap": "N" * 400, "small": random_bases(60), "mid": mid, "last": "C"}
+    (folder / "tiny.fa").write_text("".join(f">{n}\n{s}\n" for n, s in contigs.items()))
+    sh("samtools faidx tiny.fa; rm -f tiny.dict; samtools dict -o tiny.dict tiny.fa", folder)
+    other = list(mid)
+    for at in (60, 180, 520, 700, 701, 1000):
+        other[at] = "ACGT"["CGTA".find(mid[at])]
+    other = "".join(other[:600]) + "TTG" + "".join(other[600:800]) + "".join(other[812:])
+    header = {"HD": {"VN": "1.6", "SO": "coordinate"}, "SQ": [{"SN": n, "LN": len(s)} for n, s in contigs.items()],
+              "RG": [{"ID": "g", "SM": "tiny", "LB": "l", "PL": "ILLUMINA"}]}  # fmt: skip
+    rows = []
+    for _ in range(330):
+        haplotype = (mid, other)[int(rng.integers(2))]
+        length = 100 if rng.random() < 0.97 else 650
+        start = int(rng.integers(0, len(haplotype) - length))
+        if "N" not in haplotype[start : start + length]:
+            rows.append((f"r{len(rows)}", "".join(haplotype[start : start + length])))
+    (folder / "tiny.fq").write_text("".join(f"@{n}\n{s}\n+\n{'F' * len(s)}\n" for n, s in rows))
+    sh("bwa index tiny.fa 2> /dev/null; bwa mem -t 1 tiny.fa tiny.fq 2> /dev/null > tiny.sam", folder)
+    with pysam.AlignmentFile(str(folder / "tiny.sam")) as f, pysam.AlignmentFile(str(folder / "raw.bam"), "wb", header=header) as out:
+        names = list(contigs)
+        for k, r in enumerate(f):
+            if k % 40 == 0:
+                r.query_qualities = None
+            r.set_tag("RG", "g")
+            out.write(pysam.AlignedSegment.fromstring(r.to_string(), out.header))
+        for k in range(24):
+            on_small = k % 2
+            a = pysam.AlignedSegment(out.header)
+            a.query_name, a.reference_id, a.reference_start, a.mapping_quality = f"s{k}", names.index("small" if on_small else "one"), 0, 60
+            a.query_sequence = contigs["small"][:40] + "C" + contigs["small"][41:] if on_small else "ACGTA" + "AG"[k % 4 // 2] + "TTGAC"
+            a.query_qualities = [35] * len(a.query_sequence)
+            a.cigarstring = "60M" if on_small else "5S1M5S"
+            a.set_tag("RG", "g")
+            out.write(a)
+    sh("samtools sort -o tiny.bam raw.bam; samtools index tiny.bam; rm raw.bam tiny.sam tiny.fq tiny.fa.[abps]*", folder)
+
+
+def make_kilobase(folder):
+    """Single reads of 600 to 2,500 bases with errors on the demo genome's first 25 kb."""
+    rng = np.random.default_rng(3)
+    rows = []
+    for h in (1, 2):
+        bases = Reference(folder / f"hap{h}.fa").bases_upper_acgtn(0)[:25_000]
+        for _ in range(120):
+            length = int(rng.integers(600, 2500))
+            start = int(rng.integers(0, len(bases) - length))
+            read = bases[start : start + length].copy()
+            wrong = rng.random(length) < 0.004
+            read[wrong] = rng.choice(np.frombuffer(b"ACGT", np.uint8), int(wrong.sum()))
+            read = np.delete(read, rng.integers(0, length, rng.poisson(0.6)))
+            qual = rng.choice(np.frombuffer(b"FF:5,", np.uint8), len(read), p=[0.5, 0.3, 0.1, 0.07, 0.03])
+            rows.append(f"@k{len(rows)}\n{read.tobytes().decode()}\n+\n{qual.tobytes().decode()}\n")
+    (folder / "kilobase.fq").write_text("".join(rows))
+    sh("bwa mem -t 2 -R '@RG\\tID:k\\tSM:kilobase\\tPL:ILLUMINA' demo.fa kilobase.fq 2> /dev/null | samtools sort -o kilobase.bam -; "
+       "samtools index kilobase.bam; rm kilobase.fq", folder)  # fmt: skip
 
 
 def make_given_alleles(folder):
@@ -288,7 +368,7 @@ def arguments(chosen, reads, options, folder, out, **others):
     """Arguments of a run, after the program's name."""
     reads = [next(p for p in (folder / f"{r}.bam", folder / f"{r}.cram") if p.exists()) for r in reads]
     name = chosen.reads[0].removesuffix("_markdup")
-    fasta = folder / f"{name if name in GOLDEN else 'demo'}.fa"
+    fasta = folder / (f"{name}.fa" if (folder / f"{name}.fa").exists() else "demo.fa")
     options = options if "-L " in options or not chosen.region else options + " -L {region}"
     words = [w.format(**{**paths(folder), "region": chosen.region, "out": out, **others}) for w in options.split()]
     return ["HaplotypeCaller", "-R", fasta, *[w for r in reads for w in ("-I", r)], "-O", out, *words]
@@ -387,25 +467,30 @@ def record(name, chosen, folder, gatk, target):
     """Keep GATK's output of a set over a few kb; its first line has the set's reads and options."""
     real = folder / "recorded" / f"{name}.vcf"
     real.parent.mkdir(exist_ok=True)
-    options = chosen.options if "-L " in chosen.options else chosen.options + " -L {region}"
-    command = arguments(chosen, chosen.reads, options, folder, real, region=RECORDED, bed=folder / "few.bed")
+    own = (folder / f"{chosen.reads[0]}.fa").exists() and chosen.reads[0] != "demo"
+    options = chosen.options if "-L " in chosen.options or own else chosen.options + " -L {region}"
+    contig, low, high = re.split("[:-]", chosen.region or RECORDED)
+    region = chosen.region if own or int(high) - int(low) < 5_000 else RECORDED
+    command = arguments(chosen, chosen.reads, options, folder, real, region=region, bed=folder / "few.bed")
     if not run_gatk([gatk, *command], real):
         return print(f"{name}: GATK failed, see {real}.log")
     inputs = target / "inputs"
     inputs.mkdir(exist_ok=True)
     contig, low, high = re.split("[:-]", RECORDED)
-    wide = f"{contig}:{int(low) - 500}-{int(high) + 500}"
+    wide = f"{contig}:{int(low) - 500}-{int(high) + 500} demo1:99401-100900"
     for reads in chosen.reads:
         source = next(p for p in (folder / f"{reads}.bam", folder / f"{reads}.cram") if p.exists())
         kind = "-C --output-fmt-option embed_ref=0" if source.suffix == ".cram" else "-b"
-        sh(f"samtools view --no-PG {kind} -T demo.fa -o {inputs / source.name} {source} {wide}", folder)
+        sh(f"samtools view --no-PG {kind} -T demo.fa -o {inputs / source.name} {source} {'' if own else wide}", folder)
+        if own:
+            shutil.copy(folder / f"{reads}.fa", inputs)
     for word in set(re.findall("{(given.*?|bed)}", options)):
         if word == "bed":
             shutil.copy(folder / "few.bed", inputs / "bed.bed")
         else:
             sh(f"tabix -h {word}.vcf.gz {wide} | gzip -9n > {inputs / word}.vcf.gz", folder)
     head, body = read_vcf(real)
-    first = " ".join([",".join(chosen.reads), *options.replace("{region}", RECORDED).split()])
+    first = " ".join([",".join(chosen.reads), *options.replace("{region}", region).split()])
     keep(target / f"{name}.vcf.gz", [first, *head, *body])
     for suffix in chosen.files:
         if suffix in ("bam", "igv"):

@@ -37,7 +37,9 @@ def run_recorded(name, demo, folder):
     places = {"known": demo / "known_sites.vcf.gz", "truth": demo / "truth.vcf.gz", "bed": inputs / "bed.bed", "out": out,
               **{p.name.removesuffix(".vcf.gz"): p for p in inputs.glob("*.vcf.gz")}}  # fmt: skip
     files = [next(inputs.glob(f"{r}.*am")) for r in reads.split(",")]
-    call("-R", demo / "reference.fa.gz", *[w for f in files for w in ("-I", f)], "-O", out, *[w.format(**places) for w in words])
+    own = inputs / f"{reads}.fa"
+    reference = own if own.exists() else demo / "reference.fa.gz"
+    call("-R", reference, *[w for f in files for w in ("-I", f)], "-O", out, *[w.format(**places) for w in words])
     ours = [line for line in lines_of(out) if not line.startswith(NAMED)]
     for kind in ("bam", "igv"):
         text = FOLDER / f"{name}.{kind}.txt.gz"
