@@ -14,13 +14,24 @@ def header(*groups, sq=SQ, pg=""):
 
 
 def test_equal_groups_become_one_and_others_are_renamed():
-    a = header("ID:1\tSM:s\tPU:x", "ID:2\tSM:s", pg="@PG\tID:bwa\n")
-    b = header("ID:1\tSM:s\tPU:y", "ID:2\tSM:s", pg="@PG\tID:bwa\n")
-    merged, renames = merge_headers([a, b], ["a.bam", "b.bam"])
-    assert [g["ID"] for g in merged.read_groups] == ["1", "2", "1.1"]
-    assert renames == [{}, {"1": "1.1"}]
-    assert merged.sort_order == "unsorted" and merged.text.count("@PG") == 1
+    a = header("ID:1\tSM:s\tPU:x", "ID:2\tSM:s", pg="@PG\tID:bwa\n@CO\tx\n")
+    b = header("ID:1\tSM:s\tPU:y", "ID:2\tSM:s", pg="@PG\tID:bwa\n@CO\tx\n")
+    merged, groups, programs = merge_headers([a, b], ["a.bam", "b.bam"])
+    assert [g["ID"] for g in merged.read_groups] == ["1", "1.1", "2"]
+    assert groups == [{}, {"1": "1.1"}] and programs == [{}, {}]
+    assert merged.sort_order == "unsorted" and merged.text.count("@PG") == 1 and merged.text.count("@CO") == 2
     assert merged.contig_names == ["c1", "c2"]
+
+
+def test_programs_keep_the_ones_before_them():
+    a = header(pg="@PG\tID:sort\tPP:bwa\tCL:1\n@PG\tID:bwa\tCL:a\n")
+    b = header(pg="@PG\tID:bwa\tCL:b\n@PG\tID:sort\tCL:1\tPP:bwa\n@PG\tID:lost\tPP:none\n")
+    merged, _, programs = merge_headers([a, b], ["a.bam", "b.bam"])
+    assert [x for x in merged.text.splitlines() if x.startswith("@PG")] == [
+        "@PG\tID:bwa\tCL:a", "@PG\tID:bwa.1\tCL:b", "@PG\tID:lost\tPP:none", "@PG\tID:sort\tPP:bwa\tCL:1",
+        "@PG\tID:sort.4\tCL:1\tPP:bwa.1",
+    ]  # fmt: skip
+    assert programs == [{}, {"bwa": "bwa.1", "sort": "sort.4"}]
 
 
 def test_other_contigs_are_refused():

@@ -276,30 +276,42 @@ def open_reads(path, reference=None, threads: int = 2) -> Reader:
 
 
 class Several:
-    """Several files one after another under one header, read groups renamed where two files use an ID differently."""
+    """Several files one after another under one header, read groups and programs renamed where two files use an ID differently."""
 
     def __init__(self, paths, reference, threads):
         self._readers = [open_reads(p, reference, threads) for p in paths]
         self.threads = threads
-        self.header, self._renames = merge_headers([r.header for r in self._readers], list(paths))
+        self.header, self._renames, self._programs = merge_headers([r.header for r in self._readers], list(paths))
 
     def batches(self, max_reads: int = BATCH_READS):
         """Iterator of ReadBatch of all files, once."""
         ids = {g["ID"]: i for i, g in enumerate(self.header.read_groups)}
-        for reader, renames in zip(self._readers, self._renames):
+        for reader, renames, programs in zip(self._readers, self._renames, self._programs):
             names = [renames.get(g["ID"], g["ID"]) for g in reader.header.read_groups]
             number = np.array([-1, *(ids[x] for x in names)], np.int32)
             for batch in reader.batches(max_reads):
                 group = batch.read_group
                 if renames:
-                    values, offset = text_values(["", *("Z" + x + "\0" for x in names)])
-                    size = np.diff(offset)[group + 1]
-                    rows = np.zeros(len(batch) + 1, np.int64)
-                    np.cumsum(size, out=rows[1:])
-                    index = np.repeat(offset[group + 1] - rows[:-1], size) + np.arange(int(rows[-1]))
-                    batch = set_tag(batch, "RG", values[index], rows, self.threads)
+                    batch = self._with_text(batch, "RG", group, names)
+                if programs:
+                    lines = [x.split("\t") for x in reader.header.text.splitlines() if x.startswith("@PG")]
+                    old = [f[3:] for fields in lines for f in fields if f.startswith("ID:")]
+                    values, offset = text_values(old)
+                    which = np.empty(len(batch), np.int32)
+                    at = find_tag(batch, "PG", self.threads)
+                    run_chunks(kernel.match_text_tag, len(batch), self.threads, batch.data, at, values, offset, which)
+                    batch = self._with_text(batch, "PG", np.maximum(which, -1), [programs.get(x, x) for x in old])
                 batch.read_group = number[group + 1]
                 yield batch
+
+    def _with_text(self, batch, tag, which, texts):
+        """The batch with a tag set to texts[which] (int32 by record, -1 for none)."""
+        values, offset = text_values(["", *("Z" + x + "\0" for x in texts)])
+        size = np.diff(offset)[which + 1]
+        rows = np.zeros(len(batch) + 1, np.int64)
+        np.cumsum(size, out=rows[1:])
+        index = np.repeat(offset[which + 1] - rows[:-1], size) + np.arange(int(rows[-1]))
+        return set_tag(batch, tag, values[index], rows, self.threads)
 
 
 def open_several(paths, reference=None, threads: int = 2):

@@ -1,10 +1,12 @@
 """SAM headers of several inputs: one header for all, and checks against the reference.
 
-Source: SAM specification 1.6, section 1.3; read groups that share an ID but differ get a suffix, as Picard's header merger gives them.
+Source: SAM specification 1.6, section 1.3.
 """
 
 import re
 from datetime import datetime, timedelta
+
+import numpy as np
 
 from gpugenome.batch import Header
 from gpugenome.errors import InputError
@@ -29,51 +31,93 @@ def check_dictionary(header: Header, path: str, names, lengths, reference_path: 
             raise InputError(path, f"contig {name} has {length} bp, but {known[name]} bp in the reference {reference_path}", "header")
 
 
-def merge_headers(headers: list[Header], paths: list[str]) -> tuple[Header, list[dict[str, str]]]:
-    """One header for records of several files with the same contigs, and for each file the read groups that change their ID.
+class _Ids:
+    """IDs in use while header lines of several files are merged, and htsjdk's new ones for those that collide."""
 
-    Returns (header, renames): renames[i] maps an ID of file i to its new one (most often empty). @HD loses its sort order.
+    def __init__(self):
+        self._taken: set[str] = set()
+        self._count = 0
+
+    def merge(self, lines: list[tuple[int, str, list[str]]], renames: list[dict[str, str]]) -> list[str]:
+        """Lines of all files with their new IDs, equal ones once. lines: (file, ID, other fields); renames is filled."""
+        different: dict[str, dict[frozenset, list]] = {}
+        for line in lines:
+            different.setdefault(line[1], {}).setdefault(frozenset(line[2]), []).append(line)
+        out = []
+        for old, records in different.items():
+            for same in records.values():
+                name = old
+                if name in self._taken:
+                    while name in self._taken:
+                        name, self._count = f"{old}.{np.base_repr(self._count, 36)}", self._count + 1
+                else:
+                    self._count += 1
+                self._taken.add(name)
+                for i, _, _ in same:
+                    renames[i][old] = name
+                out.append((name, same[0][2]))
+        return out
+
+
+def _fields(header: Header, path, kind: str):
+    """(ID, other fields) of the lines of a kind (@RG, @PG)."""
+    for line in header.text.splitlines():
+        if not line.startswith(kind):
+            continue
+        fields = line.split("\t")[1:]
+        name = next((f[3:] for f in fields if f.startswith("ID:")), None)
+        if name is None:
+            raise InputError(path, f"an {kind} line has no ID", "header")
+        yield name, [f for f in fields if not f.startswith("ID:")]
+
+
+def _merge_programs(headers, paths, renames):
+    """Merged @PG lines: first those without a previous program, then the ones that follow them, so that PP keeps its meaning."""
+    left = [(i, *x) for i, (h, p) in enumerate(zip(headers, paths)) for x in _fields(h, p, "@PG")]
+    have = [{name for j, name, _ in left if j == i} for i in range(len(headers))]
+
+    def previous(i, fields):
+        name = next((f[3:] for f in fields if f.startswith("PP:")), None)
+        return name if name in have[i] else None
+
+    ids, out, done = _Ids(), [], {(i, None) for i in range(len(headers))}
+    while left:
+        now = [x for x in left if (x[0], previous(x[0], x[2])) in done] or left
+        left = [x for x in left if not any(x is y for y in now)]
+        done |= {(i, name) for i, name, _ in now}
+        out += ids.merge([(i, name, [_renamed(f, renames[i]) for f in fields]) for i, name, fields in now], renames)
+    return out
+
+
+def _renamed(text, names):
+    return f"PP:{names.get(text[3:], text[3:])}" if text.startswith("PP:") else text
+
+
+def merge_headers(headers: list[Header], paths: list[str]) -> tuple[Header, list[dict[str, str]], list[dict[str, str]]]:
+    """One header for records of several files with the same contigs, and for each file the IDs that change.
+
+    Returns (header, groups, programs): groups[i] maps an ID of a read group of file i to its new one, programs[i] that of a program; what
+    stays is left out. @HD loses its sort order.
 
     Raises
     ------
-    InputError: files whose @SQ lines differ.
+    InputError: files whose @SQ lines differ, lines without an ID.
+
+    Source: htsjdk SamFileHeaderMerger.
     """
     first = headers[0]
-    groups: dict[str, str] = {}
-    renames: list[dict[str, str]] = []
     for header, path in zip(headers, paths):
-        same = header.contig_names == first.contig_names and list(header.contig_lengths) == list(first.contig_lengths)
-        if not same:
+        if header.contig_names != first.contig_names or list(header.contig_lengths) != list(first.contig_lengths):
             raise InputError(path, f"its contigs are not those of {paths[0]}, expected the same @SQ lines in the same order", "header")
-        changed = {}
-        for line in header.text.splitlines():
-            if not line.startswith("@RG"):
-                continue
-            fields = line.split("\t")
-            at = next((i for i, f in enumerate(fields) if f.startswith("ID:")), None)
-            if at is None:
-                raise InputError(path, "an @RG line has no ID", "header")
-            name = old = fields[at][3:]
-            number = 1
-            while name in groups and groups[name] != "\t".join([*fields[:at], f"ID:{name}", *fields[at + 1 :]]):
-                name, number = f"{old}.{number}", number + 1
-            groups[name] = "\t".join([*fields[:at], f"ID:{name}", *fields[at + 1 :]])
-            if name != old:
-                changed[old] = name
-        renames.append(changed)
-    others, seen = [], set()
-    for header in headers:
-        for line in header.text.splitlines():
-            if line.startswith(("@HD", "@SQ", "@RG")):
-                continue
-            key = next((f for f in line.split("\t") if f.startswith("ID:")), line) if line.startswith("@PG") else line
-            if key not in seen:
-                seen.add(key)
-                others.append(line)
+    groups, programs = ([{} for _ in headers] for _ in range(2))
+    rows = [(i, *x) for i, (h, p) in enumerate(zip(headers, paths)) for x in _fields(h, p, "@RG")]
+    merged = {"@RG": _Ids().merge(rows, groups), "@PG": _merge_programs(headers, paths, programs)}
+    lines = ["\t".join([kind, f"ID:{name}", *fields]) for kind, some in merged.items() for name, fields in sorted(some, key=lambda x: x[0])]
     sq = [line for line in first.text.splitlines() if line.startswith("@SQ")]
-    version = first.hd("VN", "1.6")
-    text = "\n".join([f"@HD\tVN:{version}\tSO:unsorted", *sq, *groups.values(), *others]) + "\n"
-    return Header.from_text(text), renames
+    comments = [line for h in headers for line in h.text.splitlines() if line.startswith("@CO")]
+    text = "\n".join([f"@HD\tVN:{first.hd('VN', '1.6')}\tSO:unsorted", *sq, *lines, *comments]) + "\n"
+    changed = [[{old: new for old, new in names.items() if old != new} for names in some] for some in (groups, programs)]
+    return Header.from_text(text), *changed
 
 
 _DATE = re.compile(r"(\d+)(?:-(\d+)(?:-(\d+)(?:T(\d+)(?::(\d+)(?::(\d+)(?:\.\d+)?)?(Z|[+-]\d+(?::\d+)?)?)?)?)?)?")
