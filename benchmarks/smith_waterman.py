@@ -19,6 +19,20 @@ from gpugenome.kernels.smith_waterman_scalar import HAPLOTYPE_TO_REFERENCE, INDE
 INSTRUCTIONS = 17
 
 
+def pairs(n, reference, alternate):
+    """(inputs of align_pairs, cigar_offset, its outputs): alternates that are the beginning of their reference, 1 % of bases changed."""
+    rng = np.random.default_rng(1)
+    letters = np.frombuffer(b"ACGT", np.uint8)
+    ref = rng.choice(letters, (n, reference))
+    alt = ref[:, :alternate].copy()
+    changed = rng.random(alt.shape) < 0.01
+    alt[changed] = rng.choice(letters, int(changed.sum()))
+    row, size = np.arange(n + 1), alt.shape[1]
+    inputs = ref.ravel(), row * reference, np.arange(n, dtype=np.int32), alt.ravel(), row * size
+    cigar_offset = row * (2 * size + 3)
+    return inputs, cigar_offset, (np.zeros(cigar_offset[-1], np.uint32), np.zeros(n, np.int32), np.zeros(n, np.int32))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=2000)
@@ -28,18 +42,10 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--warps", type=int, default=4096, help="Alignments in flight on the GPU, with scratch memory each.")
     args = parser.parse_args()
-    rng = np.random.default_rng(1)
-    letters = np.frombuffer(b"ACGT", np.uint8)
-    ref = rng.choice(letters, (args.pairs, args.reference))
-    alt = np.resize(ref, (args.pairs, args.reference))[:, : args.alternate].copy()
-    changed = rng.random(alt.shape) < 0.01
-    alt[changed] = rng.choice(letters, int(changed.sum()))
-    ref_offset, alt_offset = np.arange(args.pairs + 1) * args.reference, np.arange(args.pairs + 1) * alt.shape[1]
-    pair_ref, cigar_offset = np.arange(args.pairs, dtype=np.int32), np.arange(args.pairs + 1) * (2 * alt.shape[1] + 3)
-    inputs = ref.ravel(), ref_offset, pair_ref, alt.ravel(), alt_offset
-    outputs = np.zeros(cigar_offset[-1], np.uint32), np.zeros(args.pairs, np.int32), np.zeros(args.pairs, np.int32)
-    cells = ref.shape[1] * alt.size
-    more = {"reference": args.reference, "alternate": alt.shape[1]}
+    inputs, cigar_offset, outputs = pairs(args.pairs, args.reference, args.alternate)
+    args.alternate = int(inputs[4][1])
+    cells = args.pairs * args.reference * args.alternate
+    more = {"reference": args.reference, "alternate": args.alternate}
 
     def on_cpu():
         run_chunks(smith_waterman_cpu.align_pairs, args.pairs, args.threads, *inputs, *HAPLOTYPE_TO_REFERENCE, INDEL, outputs[0],
@@ -54,8 +60,8 @@ def main():
 
     put = [cuda.to_device(a) for a in (*inputs, cigar_offset, *outputs)]
     warps = min(args.warps, args.pairs)
-    back = cuda.device_array((warps, int(back_size(args.reference, alt.shape[1]))), np.uint8)
-    edge = cuda.device_array((warps, 2 * args.reference + alt.shape[1]), np.int32)
+    back = cuda.device_array((warps, int(back_size(args.reference, args.alternate))), np.uint8)
+    edge = cuda.device_array((warps, 2 * args.reference + args.alternate), np.int32)
 
     def on_gpu():
         smith_waterman_cuda.align_pairs(0, args.pairs, *put[:5], *HAPLOTYPE_TO_REFERENCE, INDEL, put[6], put[5], *put[7:], back, edge)
