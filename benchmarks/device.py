@@ -213,7 +213,7 @@ def duplicate_cases(batch, threads):
     # the device's order is changed in place: from the order by hash, which a device sort would give; the CPU's time has its own sort
     yield Case(
         "duplicates.sort_runs", n, "pair", (hashes, entries), (by_hash,), sort_on_cpu,
-        lambda inputs, out, scratch: duplicates_cuda.sort_runs(0, n, *inputs, True, *out, *scratch), device_arrays((n, np.int64)),
+        lambda inputs, out, scratch: duplicates_cuda.sort_runs(0, n, *inputs, True, *out, *scratch), device_arrays(((n,), np.int64)),
     )  # fmt: skip
 
 
@@ -322,7 +322,7 @@ def genotype_cases(sites, threads):
         "genotype_evidence.genotype_likelihoods", sites, "site", (*columns, pl_offset), (np.empty(pl_offset[-1], np.int32),),
         lambda out: run_chunks(cpu.genotype_likelihoods, sites, threads, *columns, *out, pl_offset),
         lambda put_inputs, out, scratch: cuda.genotype_likelihoods(0, sites, *put_inputs[:-1], *out, put_inputs[-1], *scratch),
-        device_arrays((pl_offset[-1], np.float64)),
+        device_arrays(((int(pl_offset[-1]),), np.float64)),
     )  # fmt: skip
 
 

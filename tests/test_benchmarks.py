@@ -2,12 +2,15 @@
 
 import importlib
 import json
+import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
 import click
 import pytest
+from simulator import in_simulator
 
 from gpugenome.cli import COMMANDS
 
@@ -53,3 +56,24 @@ def test_medians_of_two_commits(tmp_path, capsys):
     (tmp_path / "r.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     compare_commits.main(str(tmp_path / "r.jsonl"), "aaa", "bbb")
     assert capsys.readouterr().out.splitlines()[1].split()[:6] == ["d", "sort", "2", "4.00", "2.00", "2.00"]
+
+
+def test_device_without_a_gpu_says_so():
+    env = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run([sys.executable, harness.ROOT / "benchmarks" / "device.py"], env=env, capture_output=True, text=True)
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr.startswith("device.py compares a GPU with the CPU: ") and done.stderr.count("\n") == 1
+
+
+def check_device_cases():
+    import device
+
+    cases = [device.activity_case(8, 2), *device.genotype_cases(5, 2)]
+    assert [device.compare(case) for case in cases] == [True] * 4
+    cases[0].cpu = lambda out: None
+    assert not device.compare(cases[0])
+
+
+@pytest.mark.simulator
+def test_device_compares_bits():
+    in_simulator("test_benchmarks", "check_device_cases()")
