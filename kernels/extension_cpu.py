@@ -1,0 +1,276 @@
+"""Dynamic programming of the aligner: extension of seeds, global alignment for CIGARs, local alignment for rescue.
+
+Sequences are codes 0..3, 4 for N in a read; gaps open from the diagonal state only, as in bwa. `opt`: `aligner_fields`.
+Source: specification chapter "bwa_mem", sections 6 (extension), 10 (global) and 11 (local).
+"""
+
+import numpy as np
+
+from gpugenome.kernels.aligner_fields import (
+    EXTEND_DELETION, EXTEND_INSERTION, MATCH, MISMATCH, OPEN_DELETION, OPEN_INSERTION,
+)  # fmt: skip
+from gpugenome.kernels.launch import jit
+
+LOWEST = -(1 << 30)
+_N_SCORE = -1  # an N against anything
+
+
+@jit
+def fill_profile(query, n, opt, profile):
+    """profile[c, :n] (int32) = scores of the text's base c (0..3) against the query."""
+    match, mismatch = np.int32(opt[MATCH]), np.int32(-opt[MISMATCH])
+    for c in range(4):
+        row = profile[c]
+        for j in range(n):
+            q = query[j]
+            row[j] = match if q == c else (mismatch if q < 4 else np.int32(_N_SCORE))
+
+
+@jit
+def _gap_limit(bases, opt, bonus):
+    """Longest insertion and deletion that `bases` matches and a bonus can pay for; at least 1."""
+    best = max(opt[MATCH], np.int64(_N_SCORE))
+    insertion = np.int64((np.float64(bases * best + bonus) - opt[OPEN_INSERTION]) / opt[EXTEND_INSERTION] + 1.0)
+    deletion = np.int64((np.float64(bases * best + bonus) - opt[OPEN_DELETION]) / opt[EXTEND_DELETION] + 1.0)
+    return max(insertion, 1), max(deletion, 1)
+
+
+@jit
+def _extension_row(scores, h, e, begin, end, left, open_del, ext_del, open_ins, ext_ins):
+    """One row of `extend` in place. Returns (score of the last cell, best score, its last column)."""
+    zero = np.int32(0)
+    f, best, at = zero, zero, np.int64(-1)
+    for j in range(begin, end):
+        m = h[j]
+        h[j] = left
+        m = m + scores[j] if m != 0 else zero
+        up = e[j]
+        left = max(m, up, f)
+        if left >= best:
+            best, at = left, j
+        e[j] = max(up - ext_del, m - open_del, zero)
+        f = max(f - ext_ins, m - open_ins, zero)
+    return left, best, at
+
+
+@jit
+def extend(query, text, n, rows, opt, band, bonus, zdrop, start, profile, h, e, result):
+    """Extend an alignment of score `start` along query[:n] and text[:rows].
+
+    Scratch: profile int32[4, >= n], h, e int32[>= n + 1]. result: int64[6], gets (score, query bases, text bases to the best cell,
+    text bases to the best cell at the query's end, its score, distance of the best cells from the diagonal).
+    """
+    fill_profile(query, n, opt, profile)
+    open_del, ext_del = np.int32(opt[OPEN_DELETION] + opt[EXTEND_DELETION]), np.int32(opt[EXTEND_DELETION])
+    open_ins, ext_ins = np.int32(opt[OPEN_INSERTION] + opt[EXTEND_INSERTION]), np.int32(opt[EXTEND_INSERTION])
+    for j in range(n + 1):
+        h[j] = 0
+        e[j] = 0
+    h[0] = start
+    h[1] = max(start - open_ins, 0)
+    j = 2
+    while j <= n and h[j - 1] > ext_ins:
+        h[j] = h[j - 1] - ext_ins
+        j += 1
+    insertion, deletion = _gap_limit(n, opt, bonus)
+    band = min(band, insertion, deletion)
+    best, best_i, best_j, to_end, end_score, off = np.int64(start), np.int64(-1), np.int64(-1), np.int64(-1), np.int64(-1), np.int64(0)
+    begin, end = np.int64(0), np.int64(n)
+    for i in range(rows):
+        begin = max(begin, i - band)
+        end = min(end, i + band + 1, n)
+        left = np.int32(max(start - (open_del + ext_del * i), 0)) if begin == 0 else np.int32(0)
+        left, m, at = _extension_row(profile[text[i]], h, e, begin, end, left, open_del, ext_del, open_ins, ext_ins)
+        h[end] = left
+        e[end] = 0
+        if max(begin, end) == n and left >= end_score:
+            end_score, to_end = np.int64(left), i
+        if m == 0:
+            break
+        if m > best:
+            best, best_i, best_j = np.int64(m), i, at
+            off = max(off, abs(at - i))
+        elif zdrop > 0:
+            down, right = i - best_i, at - best_j
+            lost = (down - right) * ext_del if down > right else (right - down) * ext_ins
+            if best - m - lost > zdrop:
+                break
+        while begin < end and h[begin] == 0 and e[begin] == 0:
+            begin += 1
+        j = end
+        while j >= begin and h[j] == 0 and e[j] == 0:
+            j -= 1
+        end = min(j + 2, n)
+    result[0], result[1], result[2], result[3], result[4], result[5] = best, best_j + 1, best_i + 1, to_end + 1, end_score, off
+
+
+@jit
+def global_band(n, rows, opt, band):
+    """The band that a global alignment of n query and `rows` text bases is given."""
+    insertion, deletion = _gap_limit((n + 1) >> 1, opt, 0)
+    apart = abs(rows - n)
+    return max(min((max(insertion, deletion) + apart + 1) >> 1, band), apart + 3)
+
+
+@jit
+def global_align(query, text, n, rows, opt, band, profile, h, e, back):
+    """Score of the banded global alignment of query[:n] and text[:rows]; its choices go to back[i * (2 * band + 1) + j - begin of row i].
+
+    back: uint8[>= rows * (2 * band + 1)]: bits 0-1 where a cell comes from (0 diagonal, 1 deletion, 2 insertion), bit 2 and bit 5
+    whether the deletion and the insertion that leave it are longer than one base.
+    """
+    fill_profile(query, n, opt, profile)
+    open_del, ext_del = np.int32(opt[OPEN_DELETION] + opt[EXTEND_DELETION]), np.int32(opt[EXTEND_DELETION])
+    open_ins, ext_ins = np.int32(opt[OPEN_INSERTION] + opt[EXTEND_INSERTION]), np.int32(opt[EXTEND_INSERTION])
+    lowest = np.int32(LOWEST)
+    h[0] = 0
+    e[0] = lowest
+    for j in range(1, n + 1):
+        h[j] = -(open_ins + ext_ins * (j - 1)) if j <= band else lowest
+        e[j] = lowest
+    for i in range(rows):
+        begin, end = max(i - band, 0), min(i + band + 1, n)
+        left = np.int32(-(open_del + ext_del * i)) if begin == 0 else lowest
+        f = lowest
+        scores = profile[text[i]]
+        row = back[i * (2 * band + 1) :]
+        for j in range(begin, end):
+            m = np.int32(h[j] + scores[j])
+            h[j] = left
+            up = e[j]
+            kind = np.uint8(1) if up > m else np.uint8(0)
+            left = max(m, up)
+            kind = np.uint8(2) if f > left else kind
+            left = max(left, f)
+            longer, opened = np.int32(up - ext_del), np.int32(m - open_del)
+            kind |= np.uint8(4) if longer > opened else np.uint8(0)
+            e[j] = max(longer, opened)
+            longer, opened = np.int32(f - ext_ins), np.int32(m - open_ins)
+            kind |= np.uint8(32) if longer > opened else np.uint8(0)
+            f = max(longer, opened)
+            row[j - begin] = kind
+        h[end] = left
+        e[end] = lowest
+    return np.int64(h[n])
+
+
+@jit
+def _push(cigar, count, op, length):
+    if count > 0 and cigar[count - 1] & 15 == op:
+        cigar[count - 1] += np.uint32(length << 4)
+        return count
+    cigar[count] = np.uint32(length << 4 | op)
+    return count + 1
+
+
+@jit
+def global_cigar(n, rows, band, back, cigar):
+    """The operations (uint32 as in BAM: 0 M, 1 I, 2 D) of the alignment that `global_align` made. Returns their number."""
+    i, j = rows - 1, min(rows + band, n) - 1
+    state, count = 0, 0
+    while i >= 0 and j >= 0:
+        begin = max(i - band, 0)
+        state = (back[i * (2 * band + 1) + j - begin] >> (state << 1)) & 3
+        if state == 0:
+            count = _push(cigar, count, 0, 1)
+            i -= 1
+            j -= 1
+        elif state == 1:
+            count = _push(cigar, count, 2, 1)
+            i -= 1
+        else:
+            count = _push(cigar, count, 1, 1)
+            j -= 1
+    if i >= 0:
+        count = _push(cigar, count, 2, i + 1)
+    if j >= 0:
+        count = _push(cigar, count, 1, j + 1)
+    for k in range(count >> 1):
+        cigar[k], cigar[count - 1 - k] = cigar[count - 1 - k], cigar[k]
+    return count
+
+
+@jit
+def _local_pass(query, text, n, rows, opt, lanes, least, stop, cap, profile, h, e, kept, peaks):
+    """One pass of `local_align`. Returns (score, its row, its column, number of peaks).
+
+    Columns lie in `lanes` segments; an insertion that crosses a segment's beginning does not feed deletions: bwa's vector code
+    mends its rows after it has computed the deletions.
+    """
+    fill_profile(query, n, opt, profile)
+    open_del, ext_del = np.int32(opt[OPEN_DELETION] + opt[EXTEND_DELETION]), np.int32(opt[EXTEND_DELETION])
+    open_ins, ext_ins = np.int32(opt[OPEN_INSERTION] + opt[EXTEND_INSERTION]), np.int32(opt[EXTEND_INSERTION])
+    zero = np.int32(0)
+    segment = (n + lanes - 1) // lanes
+    width = segment * lanes
+    for j in range(width):
+        h[j] = 0
+        e[j] = 0
+    for c in range(4):
+        profile[c, n:width] = 0
+    best, best_row, count = zero, np.int64(-1), 0
+    for i in range(rows):
+        scores = profile[text[i]]
+        diagonal, f, top = zero, zero, zero
+        for s in range(lanes):
+            inner = zero
+            for j in range(s * segment, (s + 1) * segment):
+                x = max(diagonal + scores[j], e[j], zero)
+                diagonal = h[j]
+                within = max(x, inner)
+                whole = max(x, f)
+                top = max(top, within)
+                e[j] = max(e[j] - ext_del, within - open_del, zero)
+                inner = max(inner - ext_ins, within - open_ins, zero)
+                f = max(f - ext_ins, whole - open_ins, zero)
+                h[j] = whole
+        if top >= least:
+            if count == 0 or peaks[count - 1, 0] + 1 != i:
+                peaks[count, 0], peaks[count, 1] = i, top
+                count += 1
+            elif peaks[count - 1, 1] < top:
+                peaks[count - 1, 0], peaks[count - 1, 1] = i, top
+        if top > best:
+            best, best_row = top, i
+            for j in range(width):
+                kept[j] = h[j]
+            if best >= cap or best >= stop:
+                break
+    column = np.int64(0)
+    if best_row >= 0:
+        for j in range(1, width):
+            if kept[j] > kept[column]:
+                column = j
+    return np.int64(best), best_row, column, count
+
+
+@jit
+def local_align(query, text, n, rows, opt, narrow, least, with_start, profile, h, e, kept, peaks, result):
+    """Local alignment of query[:n] and text[:rows] (both are overwritten), as bwa's vector code does it.
+
+    narrow: bwa's 8-bit code rather than its 16-bit one. least: smallest score that counts. Scratch: profile int32[4, >= n + 16],
+    h, e, kept int32[>= n + 16], peaks int64[>= rows, 2].
+    result: int64[6], gets (score, second score or -1, begin and last of the query, begin and last of the text); begin of the query
+    -1: the beginning was not found, or not asked for.
+    """
+    lanes = 16 if narrow else 8
+    far = 1 << 30
+    cap = 255 - max(opt[MISMATCH], 1) if narrow else far
+    score, te, qe, count = _local_pass(query, text, n, rows, opt, lanes, least, far, cap, profile, h, e, kept, peaks)
+    result[0], result[1], result[2], result[3], result[4], result[5] = score, -1, -1, qe, -1, te
+    if narrow and score >= cap:
+        result[0] = 255
+        return
+    reach = (score + opt[MATCH] - 1) // opt[MATCH]
+    for k in range(count):
+        if (peaks[k, 0] < te - reach or peaks[k, 0] > te + reach) and peaks[k, 1] > result[1]:
+            result[1] = peaks[k, 1]
+    if not with_start or score < least:
+        return
+    for k in range((qe + 1) >> 1):
+        query[k], query[qe - k] = query[qe - k], query[k]
+    for k in range((te + 1) >> 1):
+        text[k], text[te - k] = text[te - k], text[k]
+    again, te2, qe2, _ = _local_pass(query, text, qe + 1, rows, opt, lanes, far, score, cap, profile, h, e, kept, peaks)
+    if again == score:
+        result[2], result[4] = qe - qe2, te - te2
