@@ -8,15 +8,67 @@ import math
 import numpy as np
 
 from gpugenome.kernels.aligner_fields import (
-    ALL_HITS, ALT, COMMENTS, DROP, FIVE_PRIME, HIT_COLUMNS, KEEP_MAPQ, LENGTH, LOCAL_SUB, MATCH, MAX_RESCUES, MIN_SCORE, NO_PAIRING,
-    NO_RESCUE, QB, QE, RB, RE, SCORE, SECONDARY, SECONDARY_ALL, SHORTER_SPLITS_SECONDARY, SOFT_CLIP, SUB, UNPAIRED,
+    ALL_HITS,
+    ALT,
+    COMMENTS,
+    DROP,
+    FIVE_PRIME,
+    HIT_COLUMNS,
+    KEEP_MAPQ,
+    LENGTH,
+    LOCAL_SUB,
+    MATCH,
+    MAX_RESCUES,
+    MIN_SCORE,
+    NO_PAIRING,
+    NO_RESCUE,
+    RB,
+    RE,
+    SCORE,
+    SECONDARY,
+    SECONDARY_ALL,
+    SHORTER_SPLITS_SECONDARY,
+    SOFT_CLIP,
+    SUB,
+    UNPAIRED,
 )  # fmt: skip
 from gpugenome.kernels.alignments_cpu import (
-    A_ALT, A_ALT_SCORE, A_CIGAR, A_FLAG, A_MAPQ, A_MD, A_MD_SIZE, A_NM, A_OPS, A_POS, A_REVERSE, A_RID, A_SCORE, A_SUB, A_XA, A_XA_SIZE,
-    COLUMNS, D, H, M, S, align_hit, other_hits, put_cigar, put_name, put_number, unmapped,
+    A_ALT,
+    A_ALT_SCORE,
+    A_CIGAR,
+    A_FLAG,
+    A_MAPQ,
+    A_MD,
+    A_MD_SIZE,
+    A_NM,
+    A_OPS,
+    A_POS,
+    A_REVERSE,
+    A_RID,
+    A_SCORE,
+    A_SUB,
+    A_XA,
+    A_XA_SIZE,
+    COLUMNS,
+    D,
+    H,
+    M,
+    S,
+    align_hit,
+    other_hits,
+    put_cigar,
+    put_name,
+    put_number,
+    unmapped,
 )  # fmt: skip
 from gpugenome.kernels.hit_lists_cpu import (
-    ALT_SHADOWED, MAPQ_CAP, five_prime_first, mapping_quality, mark_primary, near_ties, repeat_share,
+    ALT_SHADOWED,
+    MAPQ_CAP,
+    five_prime_first,
+    mapping_quality,
+    mark_primary,
+    near_ties,
+    repeat_share,
 )  # fmt: skip
 from gpugenome.kernels.hits_cpu import encode_read
 from gpugenome.kernels.launch import jit
@@ -82,9 +134,9 @@ def _span(cigars, begin, count):
     """Bases of the reference under a CIGAR."""
     n = np.int64(0)
     for k in range(begin, begin + count):
-        op = cigars[k] & np.uint32(15)
+        op = np.int64(cigars[k]) & 15
         if op == M or op == D:
-            n += np.int64(cigars[k] >> np.uint32(4))
+            n += (np.int64(cigars[k]) >> 4)
     return n
 
 
@@ -233,15 +285,15 @@ def put_record(
     b, e = np.int64(0), length
     clipped = hard and not p[A_ALT]
     for k in range(ops):
-        word = cigars[p[A_CIGAR] + k]
-        if clipped and word & np.uint32(15) == S:
-            n = np.int64(word >> np.uint32(4))
+        word = np.int64(cigars[p[A_CIGAR] + k])
+        if clipped and word & 15 == S:
+            n = word >> 4
             if (k == 0) != (reverse != 0):
                 b += n
             else:
                 e -= n
-            word += np.uint32(H - S)
-        store_u32(base + at, word)
+            word += H - S
+        store_u32(base + at, np.uint32(word))
         at += 4
     if flag & SECONDARY_FLAG:
         b, e = np.int64(0), np.int64(0)

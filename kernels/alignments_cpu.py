@@ -7,8 +7,28 @@ Source: specification chapter "bwa_mem", sections 10 and 12.
 import numpy as np
 
 from gpugenome.kernels.aligner_fields import (
-    ALT, ALT_SCORE, BAND, EXTEND_DELETION, EXTEND_INSERTION, LENGTH, LOCAL_SUB, MATCH, MAX_XA, MAX_XA_ALT, OPEN_DELETION, OPEN_INSERTION, QB,
-    QE, RB, RE, SCORE, SECONDARY_ALL, SUB, TRUE_SCORE, WIDTH, XA_RATIO,
+    ALT,
+    ALT_SCORE,
+    BAND,
+    EXTEND_DELETION,
+    EXTEND_INSERTION,
+    LENGTH,
+    LOCAL_SUB,
+    MATCH,
+    MAX_XA,
+    MAX_XA_ALT,
+    OPEN_DELETION,
+    OPEN_INSERTION,
+    QB,
+    QE,
+    RB,
+    RE,
+    SCORE,
+    SECONDARY_ALL,
+    SUB,
+    TRUE_SCORE,
+    WIDTH,
+    XA_RATIO,
 )  # fmt: skip
 from gpugenome.kernels.chaining_cpu import contig_at
 from gpugenome.kernels.extension_cpu import LOWEST, global_cigar
@@ -46,8 +66,8 @@ def put_number(out, at, value):
 def put_cigar(out, at, cigars, begin, count, hard):
     """Write a CIGAR as text, its clips as H if `hard`. Returns where it ends."""
     for k in range(begin, begin + count):
-        at = put_number(out, at, np.int64(cigars[k] >> np.uint32(4)))
-        op = cigars[k] & np.uint32(15)
+        at = put_number(out, at, (np.int64(cigars[k]) >> 4))
+        op = np.int64(cigars[k]) & 15
         out[at] = LETTERS[H if hard and op == S else op]
         at += 1
     return at
@@ -76,7 +96,7 @@ def _difference_text(part, text, flip, cigars, begin, count, texts, at):
     letters = COMPLEMENTS if flip else BASES
     x, y, run, nm = 0, 0, 0, 0
     for k in range(begin, begin + count):
-        n, op = np.int64(cigars[k] >> np.uint32(4)), cigars[k] & np.uint32(15)
+        n, op = (np.int64(cigars[k]) >> 4), np.int64(cigars[k]) & 15
         if op == M:
             for i in range(n):
                 if part[x + i] != text[y + i]:
@@ -153,11 +173,11 @@ def align_hit(
     alignment[A_NM], alignment[A_MD_SIZE] = nm, used[1] - alignment[A_MD]
     pos = 2 * opt[LENGTH] - re if flip else rb
     begin += 1
-    if cigars[begin] & np.uint32(15) == D:
-        pos += np.int64(cigars[begin] >> np.uint32(4))
+    if np.int64(cigars[begin]) & 15 == D:
+        pos += (np.int64(cigars[begin]) >> 4)
         begin += 1
         count -= 1
-    elif cigars[begin + count - 1] & np.uint32(15) == D:
+    elif np.int64(cigars[begin + count - 1]) & 15 == D:
         count -= 1
     clip5, clip3 = (length - qe, qb) if flip else (qb, length - qe)
     if clip5 > 0:

@@ -7,8 +7,30 @@ decides, so it is bwa's: at most 9 keys a node. Source: specification chapter "b
 import numpy as np
 
 from gpugenome.kernels.aligner_fields import (
-    BAND, CHAIN_ALT, CHAIN_COLUMNS, CONTIG, COUNT, DROP, FIRST, KEPT, LAST, LEN, LENGTH, MASK, MAX_CHAIN_GAP, MAX_OCCURRENCES,
-    MIN_CHAIN_WEIGHT, MIN_SEED, NEXT, POS, QBEG, RBEG, SEED_COLUMNS, SEED_SCORE, SHADOWED, WEIGHT,
+    BAND,
+    CHAIN_ALT,
+    CHAIN_COLUMNS,
+    CONTIG,
+    COUNT,
+    DROP,
+    FIRST,
+    KEPT,
+    LAST,
+    LEN,
+    LENGTH,
+    MASK,
+    MAX_CHAIN_GAP,
+    MAX_OCCURRENCES,
+    MIN_CHAIN_WEIGHT,
+    MIN_SEED,
+    NEXT,
+    POS,
+    QBEG,
+    RBEG,
+    SEED_COLUMNS,
+    SEED_SCORE,
+    SHADOWED,
+    WEIGHT,
 )  # fmt: skip
 from gpugenome.kernels.introsort_cpu import introsort
 from gpugenome.kernels.launch import jit
@@ -70,8 +92,11 @@ def _split(tree, parent, i, new):
     tree[new, 0] = _MOST - _HALF - 1
     for k in range(_MOST - _HALF - 1):
         tree[new, 1 + k] = tree[node, 1 + _HALF + 1 + k]
-    for k in range(_MOST - _HALF):
-        tree[new, _KIDS + k] = tree[node, _KIDS + _HALF + 1 + k]
+    if tree[node, _KIDS] < 0:
+        tree[new, _KIDS] = -1
+    else:
+        for k in range(_MOST - _HALF):
+            tree[new, _KIDS + k] = tree[node, _KIDS + _HALF + 1 + k]
     tree[node, 0] = _HALF
     n = tree[parent, 0]
     for k in range(n, i, -1):

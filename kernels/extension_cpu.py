@@ -7,7 +7,12 @@ Source: specification chapter "bwa_mem", sections 6 (extension), 10 (global) and
 import numpy as np
 
 from gpugenome.kernels.aligner_fields import (
-    EXTEND_DELETION, EXTEND_INSERTION, MATCH, MISMATCH, OPEN_DELETION, OPEN_INSERTION,
+    EXTEND_DELETION,
+    EXTEND_INSERTION,
+    MATCH,
+    MISMATCH,
+    OPEN_DELETION,
+    OPEN_INSERTION,
 )  # fmt: skip
 from gpugenome.kernels.launch import jit
 

@@ -9,9 +9,34 @@ import math
 import numpy as np
 
 from gpugenome.kernels.aligner_fields import (
-    ALT, ALT_SCORE, BAND, HASH, HIT_COLUMNS, LENGTH, LOCAL_SUB, MASK, MATCH, MAX_CHAIN_GAP,
-    MIN_SCORE, MIN_SEED, MISMATCH, QB, QE, RB, RE, REDUNDANT, REPEATS, RID, SCORE, SECONDARY, SECONDARY_ALL, SUB, SUB_COUNT, TIE,
-    TRUE_SCORE, WIDTH,
+    ALT,
+    ALT_SCORE,
+    BAND,
+    HASH,
+    HIT_COLUMNS,
+    LENGTH,
+    LOCAL_SUB,
+    MASK,
+    MATCH,
+    MAX_CHAIN_GAP,
+    MIN_SCORE,
+    MIN_SEED,
+    MISMATCH,
+    QB,
+    QE,
+    RB,
+    RE,
+    REDUNDANT,
+    REPEATS,
+    RID,
+    SCORE,
+    SECONDARY,
+    SECONDARY_ALL,
+    SUB,
+    SUB_COUNT,
+    TIE,
+    TRUE_SCORE,
+    WIDTH,
 )  # fmt: skip
 from gpugenome.kernels.chaining_cpu import contig_at
 from gpugenome.kernels.extension_cpu import global_align, global_band

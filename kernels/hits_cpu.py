@@ -7,11 +7,42 @@ Source: specification chapter "bwa_mem", section 6.
 import numpy as np
 
 from gpugenome.kernels.aligner_fields import (
-    ALT, BAND, CHAIN_COLUMNS, CLIP_FIVE, CLIP_THREE, CONTIG, COUNT, EXTEND_DELETION, EXTEND_INSERTION, FIRST, HIT_COLUMNS, LEN, LENGTH,
-    MATCH, MIN_CHAIN_WEIGHT, MIN_SEED, NEXT, OPEN_DELETION, OPEN_INSERTION, QB, QBEG, QE, RB, RBEG, RE, REPEATS, RID, SCORE, SEED_COLUMNS,
-    SEED_LENGTH, SEED_SCORE, TRUE_SCORE, WIDTH, ZDROP,
+    ALT,
+    BAND,
+    CHAIN_COLUMNS,
+    CLIP_FIVE,
+    CLIP_THREE,
+    CONTIG,
+    COUNT,
+    EXTEND_DELETION,
+    EXTEND_INSERTION,
+    FIRST,
+    HIT_COLUMNS,
+    LEN,
+    LENGTH,
+    MATCH,
+    MIN_CHAIN_WEIGHT,
+    MIN_SEED,
+    NEXT,
+    OPEN_DELETION,
+    OPEN_INSERTION,
+    QB,
+    QBEG,
+    QE,
+    RB,
+    RBEG,
+    RE,
+    REPEATS,
+    RID,
+    SCORE,
+    SEED_COLUMNS,
+    SEED_LENGTH,
+    SEED_SCORE,
+    TRUE_SCORE,
+    WIDTH,
+    ZDROP,
 )  # fmt: skip
-from gpugenome.kernels.chaining_cpu import NODE_COLUMNS, build_chains, contig_at, filter_chains, grown, repetitive_bases
+from gpugenome.kernels.chaining_cpu import NODE_COLUMNS, build_chains, filter_chains, grown, repetitive_bases
 from gpugenome.kernels.extension_cpu import extend, local_align
 from gpugenome.kernels.hit_lists_cpu import clamp, remove_repeats, unpack
 from gpugenome.kernels.introsort_cpu import introsort

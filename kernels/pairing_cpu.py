@@ -9,7 +9,22 @@ import math
 import numpy as np
 
 from gpugenome.kernels.aligner_fields import (
-    ALT, HIT_COLUMNS, LENGTH, LOCAL_SUB, MASK, MATCH, MAX_RESCUES, MIN_SEED, QB, QE, RB, RE, RID, SCORE, SECONDARY, TIE, UNPAIRED,
+    ALT,
+    LENGTH,
+    LOCAL_SUB,
+    MASK,
+    MATCH,
+    MAX_RESCUES,
+    MIN_SEED,
+    QB,
+    QE,
+    RB,
+    RE,
+    RID,
+    SCORE,
+    SECONDARY,
+    TIE,
+    UNPAIRED,
 )  # fmt: skip
 from gpugenome.kernels.extension_cpu import local_align
 from gpugenome.kernels.hit_lists_cpu import clamp, hash64, remove_repeats, unpack

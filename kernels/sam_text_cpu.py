@@ -8,8 +8,7 @@ from numba import types
 
 from gpugenome.kernels.fastq_cpu import find_byte
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.memory import copy_bytes, load_u8, store_i32, store_u8, store_u16, store_u32
-from gpugenome.kernels.sam_tags_cpu import region_bin
+from gpugenome.kernels.memory import copy_bytes, load_u8, store_u8
 
 OK, FEW_FIELDS, BAD_NUMBER, UNKNOWN_CONTIG, BAD_CIGAR, BAD_SEQUENCE, BAD_TAG, BAD_NAME = range(8)
 """What `encode_lines` finds wrong."""

@@ -1,10 +1,8 @@
 """`gpugenome align`: FASTQ to alignments in the order of the reads."""
 
-from contextlib import contextmanager
-
 import click
 
-from gpugenome.commands.options import FastqCommand, alignment, check_input, check_output, reference, threads, tmp_dir
+from gpugenome.commands.options import FastqCommand, alignment, check_input, check_output, reference, threads
 
 
 def _read_groups(texts, reads):
@@ -20,19 +18,19 @@ def _read_groups(texts, reads):
     return groups * len(reads) if len(groups) == 1 else groups
 
 
-@contextmanager
-def aligned_reads(chosen: dict, reference: str, threads: int, tmp_dir: str | None):
-    """The alignments (`steps.align.Alignments`) that the options of `options.alignment` ask for; a context manager.
+def aligned_reads(chosen: dict, reference: str, threads: int):
+    """The alignments (`steps.align.Alignments`) that the options of `options.alignment` ask for.
 
     Raises
     ------
-    UserError: files that are missing or are no FASTQ, options that contradict each other, no bwa.
+    UserError: files that are missing or are no FASTQ, options that contradict each other or are not supported.
+    InputError: an index that is damaged or belongs to another reference.
     """
     from gpugenome.errors import InputError, UserError
-    from gpugenome.io.fasta import Reference
+    from gpugenome.io.bwa_index import read_alt
     from gpugenome.io.fastq import FastqReads
-    from gpugenome.progress import log
-    from gpugenome.steps.align import Alignments, BwaMem, Lane
+    from gpugenome.steps.align import Aligner, Alignments, Lane
+    from gpugenome.steps.aligner_options import AlignerOptions
 
     files = [p for lane in chosen["fastq"] for p in lane]
     for path in [reference, *files]:
@@ -44,14 +42,39 @@ def aligned_reads(chosen: dict, reference: str, threads: int, tmp_dir: str | Non
         raise UserError("--fastq is missing, expected one or two FASTQ files")
     if chosen["interleaved"] and any(len(lane) == 2 for lane in chosen["fastq"]):
         raise UserError("--interleaved: expected one file after each --fastq, got two")
+    options = AlignerOptions.parse(chosen["bwa_options"])
     reads = [FastqReads(lane, chosen["interleaved"], min(threads, 2)) for lane in chosen["fastq"]]
     lanes = [Lane(r, g) for r, g in zip(reads, _read_groups(chosen["read_groups"], reads))]
-    aligner = BwaMem(reference, chosen["bwa_options"], threads, chosen["bwa_index"], tmp_dir)
-    if not aligner.has_index:
-        Reference(reference)  # refuses what is no FASTA in our words
-        log(f"{reference}: no bwa index beside it, making one (an hour for a human genome; see --bwa-index)")
-    with aligner:
-        yield Alignments(lanes, aligner, threads)
+    prefix, index = _index(reference, chosen["bwa_index"], threads)
+    return Alignments(lanes, Aligner(index, read_alt(prefix, index.names), options, threads))
+
+
+def _index(reference: str, wanted: str | None, threads: int):
+    """(prefix, SearchIndex): the index beside the reference or where the user has it; made in memory where there is none."""
+    import os
+
+    from gpugenome.io.bwa_index import check_reference, has_index, pack, read_index, write_index
+    from gpugenome.io.fasta import Reference
+    from gpugenome.progress import log
+    from gpugenome.steps.index import burrows_wheeler, double, search_index, suffix_array
+
+    genome = Reference(reference)
+    candidates = [p + s for p in ([wanted] if wanted else [reference, reference.removesuffix(".gz")]) for s in ("", ".64")]
+    for prefix in candidates:
+        if has_index(prefix):
+            index = read_index(prefix, threads)
+            check_reference(index, genome, prefix)
+            return prefix, index
+    log(f"{reference}: no index beside it, making one (see `gpugenome index`)")
+    packed = pack(genome)
+    doubled = double(packed.codes)
+    sa = suffix_array(doubled)
+    index = search_index(packed, sa, threads)
+    if wanted:
+        if os.path.exists(reference + ".alt") and not os.path.exists(wanted + ".alt"):
+            log(f"{reference}.alt is not looked at: ALT contigs are those that {wanted}.alt lists")
+        write_index(wanted, packed, burrows_wheeler(doubled, sa, threads), index)
+    return wanted or reference, index
 
 
 @click.command(name="align", cls=FastqCommand, context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,9 +83,8 @@ def aligned_reads(chosen: dict, reference: str, threads: int, tmp_dir: str | Non
 @click.option("--output", "-O", type=click.Path(), required=True, help="SAM, BAM or CRAM by extension; '-' is uncompressed BAM.")
 @click.option("--compression-level", type=click.IntRange(0, 12), default=2, show_default=True)
 @threads
-@tmp_dir
-def command(reference, alignment, output, compression_level, threads, tmp_dir):
-    """Align reads with bwa mem: its records, in the order of the reads, lane after lane.
+def command(reference, alignment, output, compression_level, threads):
+    """Align reads as bwa mem 0.7.17 does: the same records, in the order of the reads, lane after lane.
 
     A file with pairs that are out of step, cut off or damaged is refused, with the record where it happens.
     """
@@ -73,8 +95,8 @@ def command(reference, alignment, output, compression_level, threads, tmp_dir):
     from gpugenome.provenance import program_line
 
     n = threads or usable_threads()
-    with aligned_reads(alignment, reference, n, tmp_dir) as reads:
-        header = Header.from_text(reads.header.text + program_line(reads.header.text, "gpugenome align"))
-        with create_reads(output, header, compression_level, n, reference=reference) as out:
-            for batch in reads.batches():
-                out.write(batch)
+    reads = aligned_reads(alignment, reference, n)
+    header = Header.from_text(reads.header.text + program_line(reads.header.text, "gpugenome align"))
+    with create_reads(output, header, compression_level, n, reference=reference) as out:
+        for batch in reads.batches():
+            out.write(batch)

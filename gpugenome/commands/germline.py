@@ -82,7 +82,7 @@ def command(reference, alignment, inputs, sites, output, out_bam, out_recal_file
     genome = Reference(reference)
     with ExitStack() as stack:
         spill = stack.enter_context(SpillFolder(tmp_dir))
-        source, reads = _source(stack, alignment, inputs, reference, n, spill, budget, tmp_dir)
+        source, reads = _source(alignment, inputs, reference, n, spill, budget)
         header = reads.header
         check_dictionary(header, source, genome.names, genome.lengths, reference)
         wanted = read_intervals(intervals, header.contig_names, header.contig_lengths)
@@ -126,13 +126,13 @@ def command(reference, alignment, inputs, sites, output, out_bam, out_recal_file
             pass  # records after the last interval still go to --out-bam
 
 
-def _source(stack, alignment, inputs, reference, threads, spill, budget, tmp_dir):
+def _source(alignment, inputs, reference, threads, spill, budget):
     """(name for messages, reads) of the FASTQ lanes or the files of alignments."""
     from gpugenome.commands.align import aligned_reads
     from gpugenome.io.bam import Replay, open_several
 
     if alignment["fastq"]:
-        return alignment["fastq"][0][0], stack.enter_context(aligned_reads(alignment, reference, threads, tmp_dir))
+        return alignment["fastq"][0][0], aligned_reads(alignment, reference, threads)
     opened = [open_several([p], reference, threads) for p in inputs]
     if all(r.header.sort_order == "coordinate" for r in opened):
         return inputs[0], Replay(inputs, reference, threads, spill, budget)

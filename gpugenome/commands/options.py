@@ -135,9 +135,9 @@ def alignment(function):
         click.option("--read-group", multiple=True, metavar="'@RG\\tID:..\\tSM:..'",
                      help="Read group, one for all or one for each --fastq.  [default: from file names and flow cells]"),
         click.option("--interleaved", is_flag=True, help="Each --fastq is one file with the two reads of each pair after one another."),
-        click.option("--bwa-options", default="-K 100000000 -Y", show_default=True, help="Options of bwa mem."),
-        click.option("--bwa-index", metavar="PREFIX", help="Where the bwa index is, or is to be made.  [default: beside the reference, "
-                     "else made in --tmp-dir]"),
+        click.option("--bwa-options", default="-K 100000000 -Y", show_default=True, help="Options, by the letters of bwa mem."),
+        click.option("--bwa-index", metavar="PREFIX", help="Where the index is, or is to be made.  [default: beside the reference, "
+                     "else made in memory]"),
     ]  # fmt: skip
 
     @functools.wraps(function)
