@@ -216,7 +216,9 @@ def _put_split_hits(out, at, alignments, first, count, which, cigars, names, nam
 
 
 @jit
-def _put_tags(out, at, alignments, first, count, which, has_cigar, mate, mate_has_cigar, hard, cigars, texts, names, name_offset, read_group):
+def _put_tags(
+    out, at, alignments, first, count, which, has_cigar, mate, mate_has_cigar, hard, cigars, texts, names, name_offset, read_group,
+):  # fmt: skip
     """All tags but the comment. Returns where they end."""
     p = alignments[which]
     if has_cigar:

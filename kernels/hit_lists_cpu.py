@@ -234,7 +234,10 @@ def _shadow(hits, n, opt, mask, lead):
 
 @jit
 def mark_primary(hits, n, number, opt, ratios, spare, order, major, minor):
-    """Sort a read's hits, best first, and say which shadows which. number: of the read in the input. Returns the hits not on ALT contigs."""
+    """Sort a read's hits, best first, and say which shadows which. number: of the read in the input.
+
+    Returns the number of hits that are not on ALT contigs; these come first.
+    """
     if n == 0:
         return 0
     n_pri = 0

@@ -201,7 +201,8 @@ def extend_chain(
         taken[k] = 1
     for k in range(count - 1, -1, -1):
         s = order[k]
-        if _contained(hits, n, seeds[s, RBEG], seeds[s, QBEG], seeds[s, LEN], length, opt) and not _conflicts(seeds, taken, order, k, count):
+        contained = _contained(hits, n, seeds[s, RBEG], seeds[s, QBEG], seeds[s, LEN], length, opt)
+        if contained and not _conflicts(seeds, taken, order, k, count):
             taken[k] = 0
             continue
         hit = hits[n]

@@ -240,7 +240,8 @@ def seed_intervals(words, sa, first, opt, forward, reverse, limit, length, inter
             begin -= 1
         middle = (b + e) >> 1
         intervals, count = _matches(
-            words, sa, first, opt, forward, reverse, length, begin, np.int64(limit[b]), middle, middle, intervals[i, 3] + 1, intervals, count
+            words, sa, first, opt, forward, reverse, length, begin, np.int64(limit[b]), middle, middle, intervals[i, 3] + 1, intervals,
+            count,
         )  # fmt: skip
     if opt[MAX_INTERVAL] > 0:
         intervals, count = _third_round(words, sa, first, opt, forward, limit, length, intervals, count)

@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +10,6 @@ import time
 
 import pysam
 import pytest
-
-needs_bwa = pytest.mark.skipif(not shutil.which("bwa"), reason="bwa is not installed")
 
 
 def run(*arguments, **more):
@@ -37,13 +34,11 @@ def from_fastq(demo, tmp_path_factory):
     return folder
 
 
-@needs_bwa
 def test_fastq_to_vcf_is_the_real_tools(demo, from_fastq):
     assert body(from_fastq / "calls.vcf.gz") == body(demo / "golden" / "calls.vcf.gz")
     assert (from_fastq / "calls.vcf.gz.tbi").exists() and (from_fastq / "out.bam.bai").exists()
 
 
-@needs_bwa
 def test_fastq_to_recalibrated_bam_is_the_real_tools(demo, from_fastq):
     def records(path):
         return [str(r) for r in pysam.AlignmentFile(path)]

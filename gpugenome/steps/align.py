@@ -60,6 +60,15 @@ def _rows(fragments: Fragments, begin, end) -> Fragments:
     return Fragments(fragments.first.rows(which), None if second is None else second.rows(which), fragments.text)
 
 
+def _check_sizes(batch: FastqBatch, path):
+    for what, sizes, most in (("bases", batch.seq_length, LONGEST_READ), ("characters in its name", batch.name_length, LONGEST_NAME)):
+        if sizes.size and sizes.max() > most:
+            i = int(sizes.argmax())
+            begin = int(batch.name_start[i])
+            name = bytes(batch.data[begin : begin + min(int(batch.name_length[i]), 80)]).decode("ascii", "replace")
+            raise InputError(path, f"has {sizes[i]} {what}, expected {most} at most", f"read {name}")
+
+
 class Aligner:
     """The aligner with an index.
 
@@ -88,11 +97,7 @@ class Aligner:
         for batch, path in zip((fragments.first, fragments.second), (lane.reads.paths[0], lane.reads.paths[-1])):
             if batch is None:
                 continue
-            for what, column, most in (("bases", batch.seq_length, LONGEST_READ), ("characters in its name", batch.name_length, LONGEST_NAME)):
-                if column.size and column.max() > most:
-                    i = int(column.argmax())
-                    name = bytes(batch.data[batch.name_start[i] : batch.name_start[i] + min(batch.name_length[i], 80)]).decode("ascii", "replace")
-                    raise InputError(path, f"has {column[i]} {what}, expected {most} at most", f"read {name}")
+            _check_sizes(batch, path)
             count = np.empty(len(batch), np.int32)
             found = run_chunks(
                 align_reads, len(batch), self.threads, batch.data, batch.seq_start, batch.seq_length, x.words, x.sa, x.first, x.offsets,
@@ -117,9 +122,10 @@ class Aligner:
         first, second = part.fragments.first, part.fragments.second
         x = self.index
         name = np.frombuffer(lane.read_group["ID"].encode(), np.uint8)
+        mates = _columns(first if second is None else second)
         made = run_chunks(
-            make_records, len(first), self.threads, number, second is not None, _columns(first), _columns(first if second is None else second), part.hits[0],
-            part.offsets[0], part.hits[-1], part.offsets[-1], x.words, x.offsets, x.lengths, *self._names, name, self._values,
+            make_records, len(first), self.threads, number, second is not None, _columns(first), mates, part.hits[0], part.offsets[0],
+            part.hits[-1], part.offsets[-1], x.words, x.offsets, x.lengths, *self._names, name, self._values,
             self.options.ratios, sizes.limits, sizes.spread,
         )  # fmt: skip
         bad = min((b for _, _, b in made if b >= 0), default=-1)
