@@ -17,6 +17,7 @@ from gpugenome.cli import cli
 from gpugenome.commands.align import aligned_reads
 from gpugenome.errors import UserError
 from gpugenome.io.bam import create_reads
+from gpugenome.io.fasta import Reference
 
 needs_bwa = pytest.mark.skipif(not shutil.which("bwa"), reason="bwa is not installed")
 
@@ -80,11 +81,11 @@ def test_two_lanes_piped_to_marked_duplicates(demo, golden, index, tmp_path):
     assert b"without BGZF end marker" in broken.stderr and not (tmp_path / "s.bam").exists()
 
 
-def align(folder, options, how, threads=1, reference="ref.fa"):
+def align(folder, options, how, threads=1):
     """Align a case in this process; the BAM file."""
     chosen = {"fastq": [[str(p) for p in files_of(folder, how)]], "interleaved": how == "interleaved", "bwa_options": options,
               "bwa_index": None, "read_groups": [GROUP]}  # fmt: skip
-    reads = aligned_reads(chosen, str(folder / reference), threads)
+    reads = aligned_reads(chosen, Reference(folder / "ref.fa"), threads)
     with create_reads(str(folder / "out.bam"), Header.from_text(reads.header.text), 1, 1) as out:
         for batch in reads.batches():
             out.write(batch)

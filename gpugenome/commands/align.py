@@ -18,8 +18,8 @@ def _read_groups(texts, reads):
     return groups * len(reads) if len(groups) == 1 else groups
 
 
-def aligned_reads(chosen: dict, reference: str, threads: int):
-    """The alignments (`steps.align.Alignments`) that the options of `options.alignment` ask for.
+def aligned_reads(chosen: dict, genome, threads: int):
+    """The alignments (`steps.align.Alignments`) that the options of `options.alignment` ask for. genome: `io.fasta.Reference`.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def aligned_reads(chosen: dict, reference: str, threads: int):
     from gpugenome.steps.aligner_options import AlignerOptions
 
     files = [p for lane in chosen["fastq"] for p in lane]
-    for path in [reference, *files]:
+    for path in files:
         check_input(path)
     for path in files:
         if files.count(path) > 1:
@@ -45,20 +45,19 @@ def aligned_reads(chosen: dict, reference: str, threads: int):
     options = AlignerOptions.parse(chosen["bwa_options"])
     reads = [FastqReads(lane, chosen["interleaved"], min(threads, 2)) for lane in chosen["fastq"]]
     lanes = [Lane(r, g) for r, g in zip(reads, _read_groups(chosen["read_groups"], reads))]
-    prefix, index = _index(reference, chosen["bwa_index"], threads)
+    prefix, index = _index(genome, chosen["bwa_index"], threads)
     return Alignments(lanes, Aligner(index, read_alt(prefix, index.names), options, threads))
 
 
-def _index(reference: str, wanted: str | None, threads: int):
+def _index(genome, wanted: str | None, threads: int):
     """(prefix, SearchIndex): the index beside the reference or where the user has it; made in memory where there is none."""
     import os
 
     from gpugenome.io.bwa_index import check_reference, has_index, pack, read_index, write_index
-    from gpugenome.io.fasta import Reference
     from gpugenome.progress import log
     from gpugenome.steps.index import burrows_wheeler, double, search_index, suffix_array
 
-    genome = Reference(reference)
+    reference = genome.path
     candidates = [p + s for p in ([wanted] if wanted else [reference, reference.removesuffix(".gz")]) for s in ("", ".64")]
     for prefix in candidates:
         if has_index(prefix):
@@ -88,14 +87,16 @@ def command(reference, alignment, output, compression_level, threads):
 
     A file with pairs that are out of step, cut off or damaged is refused, with the record where it happens.
     """
+    check_input(reference)
     check_output(output, reference, *(p for lane in alignment["fastq"] for p in lane))
     from gpugenome.backend import usable_threads
     from gpugenome.batch import Header
     from gpugenome.io.bam import create_reads
+    from gpugenome.io.fasta import Reference
     from gpugenome.provenance import program_line
 
     n = threads or usable_threads()
-    reads = aligned_reads(alignment, reference, n)
+    reads = aligned_reads(alignment, Reference(reference), n)
     header = Header.from_text(reads.header.text + program_line(reads.header.text, "gpugenome align"))
     with create_reads(output, header, compression_level, n, reference=reference) as out:
         for batch in reads.batches():
