@@ -32,7 +32,7 @@ from gpugenome.kernels.assembly_threading_cpu import (
     START,
     STOP,
     enter_repeat,
-    flush_edge,
+    flush,
     hash_power,
     hash_prefixes,
     is_last_run,
@@ -162,10 +162,9 @@ def _mark_repeats(lane, begin, stop, k, power, text, prefix, g, kmer, kmer_hash,
 
 @cuda.jit(device=True)
 def _flush(lane, e, g, top):
-    """As in assembly_threading_cpu."""
+    """Close a sample, each lane every 32nd edge."""
     cuda.syncwarp()
-    for i in range(lane, g[MADE_E], 32):
-        flush_edge(e, i, top)
+    flush(e, lane, g[MADE_E], 32, top)
     cuda.syncwarp()
 
 

@@ -259,36 +259,33 @@ def thread(start, stop, k, power, is_ref, ref_entry, text, prefix, v, e, g, kmer
 
 
 @jit
-def flush_edge(e, i, top):
-    """Close a sample for one edge: pruning multiplicity = the smallest of the `top` largest counts of samples (and the 1 of creation)."""
+def flush(e, first, stop, step, top):
+    """Close a sample for every `step`th edge of first..stop.
+
+    Pruning multiplicity = the smallest of the `top` largest counts of samples (and the 1 of creation).
+    """
     most = top.shape[1] - 1
-    count = e[i, COUNT]
-    e[i, COUNT] = 0
-    if e[i, MULT] == 0:
-        top[i, 0] = 1
-        top[i, most] = 1  # how many are kept, in the last column
-    e[i, MULT] += count
-    kept = top[i, most]
-    if kept < most:
-        j = kept
-        kept += 1
-        top[i, most] = kept
-    elif top[i, most - 1] >= count:
-        return
-    else:
-        j = most - 1
-    while j > 0 and top[i, j - 1] < count:
-        top[i, j] = top[i, j - 1]
-        j -= 1
-    top[i, j] = count
-    e[i, PRUNE] = top[i, kept - 1]
-
-
-@jit
-def _flush(e, g, top):
-    """Close a sample."""
-    for i in range(g[MADE_E]):
-        flush_edge(e, i, top)
+    for i in range(first, stop, step):
+        count = e[i, COUNT]
+        e[i, COUNT] = 0
+        if e[i, MULT] == 0:
+            top[i, 0] = 1
+            top[i, most] = 1  # how many are kept, in the last column
+        e[i, MULT] += count
+        kept = top[i, most]
+        if kept < most:
+            j = kept
+            kept += 1
+            top[i, most] = kept
+        elif top[i, most - 1] >= count:
+            continue
+        else:
+            j = most - 1
+        while j > 0 and top[i, j - 1] < count:
+            top[i, j] = top[i, j - 1]
+            j -= 1
+        top[i, j] = count
+        e[i, PRUNE] = top[i, kept - 1]
 
 
 @jit
@@ -334,7 +331,7 @@ def build(n_ref, k, text, prefix, run, n_runs, v, e, g, top, kmer, kmer_hash, sl
             stamp += 1
             _mark_repeats(run[r, READ], run[r, STOP], k, power, text, prefix, g, kmer, kmer_hash, slot, seen, stamp)
     ref_entry = thread(0, n_ref, k, power, 1, -1, text, prefix, v, e, g, kmer, kmer_hash, slot)
-    _flush(e, g, top)
+    flush(e, 0, g[MADE_E], 1, top)
     for r in range(n_runs):
         sample = run[r, SAMPLE]
         if run[r, STOP] - run[r, START] < k or sample_seen[sample] == table:
@@ -343,7 +340,7 @@ def build(n_ref, k, text, prefix, run, n_runs, v, e, g, top, kmer, kmer_hash, sl
         for q in range(r, n_runs):
             if run[q, SAMPLE] == sample and run[q, STOP] - run[q, START] >= k:
                 thread(run[q, START], run[q, STOP], k, power, 0, ref_entry, text, prefix, v, e, g, kmer, kmer_hash, slot)
-        _flush(e, g, top)
+        flush(e, 0, g[MADE_E], 1, top)
     g[TABLE_STAMP] = stamp
 
 
