@@ -7,8 +7,8 @@ compare-and-swap, keeping the first place of each k-mer), count edges at the end
 in scratch of the warp and leave it for a pool, of the size that they have. Dangling ends and paths are the CPU's.
 
 Occupancy (benchmarks/cuda_sass.py): bounded to 128 registers (272 bytes of spills on sm_90, 0.8 KB on sm_80), so 4 blocks of 4 warps, 16
-of 64 warps of a multiprocessor: 2,112 regions at a time on an H100. The walk is a chain of dependent loads, some three a base, of rows that lie in the second-level cache (a region's graph has
-some 200 KB); the more regions at a time, the better it is hidden.
+of 64 warps of a multiprocessor: 2,112 regions at a time on an H100. The walk is a chain of dependent loads, some three a base, of rows
+that lie in the second-level cache (a graph of 700 vertices has 80 KB); the more regions at a time, the better it is hidden.
 """
 
 import numba

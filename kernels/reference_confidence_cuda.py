@@ -5,7 +5,8 @@ the read can rule out indels. There the lanes are sizes and directions of indels
 the positions' counts are integers, added by atomics. Then threads are positions: each goes through the reads in pileup order and adds
 those over it, so the likelihoods' sums have the CPU's order of additions; products are rounded on their own (kernels.rounded).
 
-Occupancy (benchmarks/cuda_sass.py): bounded to 128 registers (24 bytes of spills on sm_90), so 4 blocks, 16 of 64 warps of a multiprocessor; 528 blocks fill an H100.
+Occupancy (benchmarks/cuda_sass.py): bounded to 128 registers (24 bytes of spills on sm_90), so 4 blocks, 16 of 64 warps of a
+multiprocessor; 528 blocks fill an H100.
 """
 
 import numba
