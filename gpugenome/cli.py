@@ -22,6 +22,7 @@ COMMANDS = {
     "bqsr": "Build the base quality recalibration table (GATK BaseRecalibrator).",
     "applybqsr": "Recalibrate base qualities (GATK ApplyBQSR).",
     "haplotypecaller": "Call variants (GATK HaplotypeCaller).",
+    "combinegvcfs": "Combine GVCFs of several samples (GATK CombineGVCFs).",
     "genotypegvcfs": "Genotype GVCFs of one or many samples (GATK GenotypeGVCFs).",
     "gatherbqsr": "Gather recalibration tables of scattered runs.",
     "concordance": "Compare two VCFs, field by field.",

@@ -12,6 +12,8 @@ from gpugenome.kernels.launch import jit
 
 REFERENCE, SPANNING, NON_REF = -1, -2, -3
 OPEN = 60
+GENOTYPE, COMBINE_AND_GENOTYPE, COMBINE = 0, 1, 2
+"""What merging is for: records of one file that are genotyped (<NON_REF> goes); records of several files, as if combined first; a GVCF."""
 NO_NON_REF, BAD_PL, OTHER_REF = 1, 2, 3
 _NON_REF_LENGTH = 9
 
@@ -106,7 +108,7 @@ def _remapped(data, s, n, spans, ref_length):
 
 
 @jit
-def _targets(rows, pos, row_start, data, allele_offset, allele_start, allele_length, keep_non_ref, ref, target, extra):
+def _targets(rows, pos, row_start, data, allele_offset, allele_start, allele_length, mode, ref, target, extra):
     """Alleles of an output record in `target` (source allele or code; REF first) and `extra` (bases of REF behind it); their number."""
     target[0] = REFERENCE
     n = 1
@@ -144,11 +146,11 @@ def _targets(rows, pos, row_start, data, allele_offset, allele_start, allele_len
                     target[n] = j
                     extra[n] = more
                     n += 1
-    if spanning and not has_star and (mixed_here or keep_non_ref):
+    if spanning and not has_star and (mixed_here or mode != GENOTYPE):
         target[n] = SPANNING
         extra[n] = 0
         n += 1
-    if keep_non_ref:
+    if mode == COMBINE:
         target[n] = NON_REF
         extra[n] = 0
         n += 1
@@ -167,7 +169,7 @@ def _most_alleles(begin, end, entry_offset, entry_row, allele_offset):
 
 
 @jit
-def count_alleles(begin, end, entry_offset, entry_row, pos, row_start, data, allele_offset, allele_start, allele_length, keep_non_ref,
+def count_alleles(begin, end, entry_offset, entry_row, pos, row_start, data, allele_offset, allele_start, allele_length, mode,
                   count, size, problem):  # fmt: skip
     """count int64: alleles of output records begin..end; size int64: bytes of their texts. pos: int32, 0-based position of each.
 
@@ -187,7 +189,7 @@ def count_alleles(begin, end, entry_offset, entry_row, pos, row_start, data, all
         ref, contradiction = _longest_ref(rows, pos[i], row_start, data, allele_offset, allele_start, allele_length)
         if contradiction:
             problem[i] = OTHER_REF
-        n = _targets(rows, pos[i], row_start, data, allele_offset, allele_start, allele_length, keep_non_ref, ref, target, extra)
+        n = _targets(rows, pos[i], row_start, data, allele_offset, allele_start, allele_length, mode, ref, target, extra)
         count[i] = n
         size[i] = allele_length[ref] if ref >= 0 else 1
         for t in range(1, n):
@@ -198,7 +200,7 @@ def count_alleles(begin, end, entry_offset, entry_row, pos, row_start, data, all
 
 
 @jit
-def fill_alleles(begin, end, entry_offset, entry_row, pos, row_start, data, allele_offset, allele_start, allele_length, keep_non_ref,
+def fill_alleles(begin, end, entry_offset, entry_row, pos, row_start, data, allele_offset, allele_start, allele_length, mode,
                  ref_base, out_offset, byte_offset, base, base_offset, code, map_offset, source, many_stars):  # fmt: skip
     """Alleles of output records begin..end and where each comes from.
 
@@ -212,7 +214,7 @@ def fill_alleles(begin, end, entry_offset, entry_row, pos, row_start, data, alle
     for i in range(begin, end):
         rows = entry_row[entry_offset[i] : entry_offset[i + 1]]
         ref, _ = _longest_ref(rows, pos[i], row_start, data, allele_offset, allele_start, allele_length)
-        n = _targets(rows, pos[i], row_start, data, allele_offset, allele_start, allele_length, keep_non_ref, ref, target, extra)
+        n = _targets(rows, pos[i], row_start, data, allele_offset, allele_start, allele_length, mode, ref, target, extra)
         ref_length = allele_length[ref] if ref >= 0 else 1
         ref_start = allele_start[ref] if ref >= 0 else 0
         at = byte_offset[i]

@@ -384,3 +384,14 @@ def value_spans(begin, end, data, start, length, offset, value_start, value_leng
             value_start[k] = at
             value_length[k] = stop - at
             at = stop + 1
+
+
+@jit
+def copy_lines(begin, end, data, start, out, offset):
+    """Copy lines with their newlines: out[offset[i] : offset[i + 1]] = data[start[i]:]."""
+    for i in range(begin, end):
+        n = offset[i + 1] - offset[i]
+        source, target = data[start[i] : start[i] + n - 1], out[offset[i] : offset[i] + n]
+        for k in range(n - 1):
+            target[k] = source[k]
+        target[n - 1] = 10

@@ -132,6 +132,16 @@ class VariantRecords:
         return VariantRecords(self.header, self.data, self.columns[rows], self.ends[rows], self.ref_id[rows], self.start[rows],
                               self.end[rows], self.first, self.threads)  # fmt: skip
 
+    def compacted(self, rows: np.ndarray) -> "VariantRecords":
+        """Some of the records, over text of their own."""
+        start, ends, columns = self.columns[rows, 0], self.ends[rows], self.columns[rows]
+        offset = _offsets(ends - start + 1)
+        data = np.empty(int(offset[-1]), np.uint8)
+        run_chunks(kernel.copy_lines, len(rows), self.threads, self.data, start, data, offset)
+        shift = offset[:-1] - start
+        return VariantRecords(self.header, data, columns + shift[:, None], ends + shift, self.ref_id[rows], self.start[rows],
+                              self.end[rows], self.first, self.threads)  # fmt: skip
+
     def column(self, j: int) -> TextColumn:
         """A fixed column as text (0 CHROM ... 8 FORMAT); '.' is absent in ID, QUAL, FILTER and INFO."""
         start, length = self.columns[:, j].copy(), (self.columns[:, j + 1] - 1 - self.columns[:, j]).astype(np.int32)

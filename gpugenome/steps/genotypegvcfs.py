@@ -12,13 +12,15 @@ from gpugenome.gatk.java import JavaRandom
 from gpugenome.io.variant_records import VariantHeader
 from gpugenome.kernels import joint_genotypes_cpu as kernel
 from gpugenome.kernels import variant_records_cpu
+from gpugenome.kernels.joint_merge_cpu import COMBINE_AND_GENOTYPE, GENOTYPE
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.known_variants import with_known_ids
 from gpugenome.steps.gvcf_inputs import GvcfInput, starting_in
 from gpugenome.steps.haplotypecaller.blocks import RecordLines
 from gpugenome.steps.joint_calls import GenotypeOptions, GenotypingState, JointCalls, call, ragged_rows, without_evidence
 from gpugenome.steps.joint_evidence import JointEvidence
-from gpugenome.steps.joint_records import Entries, InputKeys, JointRecords, SourceRows, merge, offsets, source_rows
+from gpugenome.steps.joint_records import Entries, InputKeys, JointRecords, merge, offsets, source_rows
+from gpugenome.steps.joint_sweep import GvcfSweep
 from gpugenome.variant_fields import (
     DOUBLE,
     INT,
@@ -38,7 +40,7 @@ RGQ = vcf_lines.field_line(
     "FORMAT", "RGQ", "1", "Integer",
     "Unconditional reference genotype confidence, encoded as a phred quality -10*log10 p(genotype call is wrong)",
 )  # fmt: skip
-_DEPTH = vcf_lines.field_line("INFO", "DP", "1", "Integer", "Approximate read depth; some reads may have been filtered")
+DEPTH_LINE = vcf_lines.field_line("INFO", "DP", "1", "Integer", "Approximate read depth; some reads may have been filtered")
 
 
 def annotations_of(options: GenotypeOptions):
@@ -54,7 +56,7 @@ def header_lines(inputs: list[VariantHeader], options: GenotypeOptions, dbsnp: b
     lines = [line for h in inputs for line in h.lines if not line.startswith(("fileformat=", "GVCFBlock"))]
     for a in annotations_of(options):
         lines += a.lines
-    lines += [vcf_lines.MLEAC, vcf_lines.MLEAF, RGQ, _DEPTH, vcf_lines.LOW_QUAL, *extra]
+    lines += [vcf_lines.MLEAC, vcf_lines.MLEAF, RGQ, DEPTH_LINE, vcf_lines.LOW_QUAL, *extra]
     return [*lines, vcf_lines.DB] if dbsnp else lines
 
 
@@ -78,18 +80,20 @@ class JointGenotyper:
         """Names of the output's sample columns."""
         return sorted(self._names)
 
-    def records(self, rows: SourceRows, entries: Entries) -> JointRecords:
-        """Source rows merged for genotyping."""
-        return merge(rows, entries, len(self._names), False, self._threads)
-
-    def merges(self, inputs: list[GvcfInput], intervals: np.ndarray | None):
-        """Iterator of (ref_id, SourceRows, Entries): the records to genotype, contig by contig."""
-        (one,) = inputs
-        for records in one.records(intervals):
-            records = records.take(np.flatnonzero(records.has_variant()))
-            if len(records):
-                rows = source_rows([records], [one.columns], self._keys, self._options.sample_ploidy)
-                yield int(records.ref_id[0]), rows, Entries.each(rows)
+    def records(self, inputs: list[GvcfInput], intervals: np.ndarray | None = None):
+        """Iterator of (ref_id, JointRecords): the records to genotype, contig by contig; those of several files merged."""
+        samples, ploidy, threads = len(self._names), self._options.sample_ploidy, self._threads
+        if len(inputs) > 1:
+            for s in GvcfSweep(inputs, self._keys, self._bases_of, intervals, blocks=False, default_ploidy=ploidy, threads=threads):
+                records = merge(s.rows, s.entries, samples, COMBINE_AND_GENOTYPE, threads)
+                records.numeric = {k: v if self._keys.numeric[k] else printed(*v) for k, v in records.numeric.items()}
+                yield s.ref_id, records
+            return
+        for found in inputs[0].records(intervals):
+            found = found.take(np.flatnonzero(found.has_variant()))
+            if len(found):
+                rows = source_rows([found], [inputs[0].columns], self._keys, ploidy)
+                yield int(found.ref_id[0]), merge(rows, Entries.each(rows), samples, GENOTYPE, threads)
 
     def lines(self, records: JointRecords, ref_id: int) -> RecordLines:
         """Record lines of merged records of one contig."""
@@ -165,6 +169,17 @@ class JointGenotyper:
             return formats
         at = (np.arange(n)[:, None] * len(self._names) + self._name_order).ravel()
         return {k: TextColumn(c.data, c.start[at], c.length[at]) for k, c in formats.items()}
+
+
+def printed(value, present) -> tuple[np.ndarray, np.ndarray]:
+    """Decimals as they are read again from a combined GVCF: (float64, bool present)."""
+    column = render(scalar_field("", DOUBLE, value, present))
+    n = len(value)
+    out, exact, offset = np.empty(int(present.sum())), np.empty(int(present.sum()), np.uint8), offsets(present)
+    variant_records_cpu.parse_decimal_lists(0, n, column.data, column.start, column.length, offset, out, exact)
+    again = value.copy()
+    again[present] = np.where(exact > 0, out, value[present])
+    return again, present
 
 
 def _is_polymorphic(calls: JointCalls) -> np.ndarray:
@@ -245,8 +260,8 @@ def joint_lines(inputs: list[GvcfInput], genotyper: JointGenotyper, intervals: n
     intervals: int64[k, 3], sorted and apart, or None: records that overlap them are read. starting_in_intervals: of the results those that
     start inside are written.
     """
-    for ref_id, rows, entries in genotyper.merges(inputs, intervals):
-        found = genotyper.lines(genotyper.records(rows, entries), ref_id)
+    for ref_id, records in genotyper.records(inputs, intervals):
+        found = genotyper.lines(records, ref_id)
         if starting_in_intervals and intervals is not None:
             found = take_lines(found, np.flatnonzero(starting_in(ref_id, found.start, intervals)))
         if len(found):

@@ -266,9 +266,9 @@ def _sample_sources(rows: SourceRows, entries: Entries, samples: int):
     return out
 
 
-def _alleles(rows, entries, keep_non_ref, threads):
+def _alleles(rows, entries, mode, threads):
     n = len(entries)
-    where = entries.offset, entries.row, entries.pos, rows.start, *rows.alleles, keep_non_ref
+    where = entries.offset, entries.row, entries.pos, rows.start, *rows.alleles, mode
     count, size, problem = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.uint8)
     run_chunks(kernel.count_alleles, n, threads, *where, count, size, problem)
     if problem.any():
@@ -319,30 +319,31 @@ def _sums(values, entries, rows):
     return out, np.bincount(record[here], minlength=len(entries))
 
 
-def merge(rows: SourceRows, entries: Entries, samples: int, keep_non_ref: bool, threads: int = 1) -> JointRecords:
+def merge(rows: SourceRows, entries: Entries, samples: int, mode: int, threads: int = 1) -> JointRecords:
     """Output records of source rows.
 
-    keep_non_ref: <NON_REF> is the last allele and genotypes are no-calls (CombineGVCFs); else it goes, and genotypes that say something
-    stay.
+    mode: GENOTYPE, COMBINE_AND_GENOTYPE or COMBINE of `kernels.joint_merge_cpu`. Genotypes of several files are no-calls, those of one
+    file stay if they say something.
 
     Raises
     ------
     InputError: a record without <NON_REF>, REFs that contradict each other, a PL of another length than its alleles ask for.
     """
     n, d = len(entries), len(entries) * samples
-    allele_offset, base, base_offset, code, map_offset, source, many_stars = _alleles(rows, entries, keep_non_ref, threads)
+    allele_offset, base, base_offset, code, map_offset, source, many_stars = _alleles(rows, entries, mode, threads)
     row_of, entry_of, genotype = _sample_sources(rows, entries, samples)
     ploidy = _taken(rows.ploidy, genotype, 0)
     most = int(max(np.diff(allele_offset).max(initial=1), np.diff(rows.allele_offset).max(initial=1)))
     choose = choose_table(most, rows.allele.shape[1])
     where = samples, entries.pos, row_of, entry_of
-    if keep_non_ref:
+    if mode == kernel.COMBINE:
         cleared = np.zeros(d, bool)
         gt = np.where(np.arange(rows.allele.shape[1]) < ploidy[:, None], -1, -2).astype(np.int16)
     else:
+        called = rows.allele if mode == kernel.GENOTYPE else np.minimum(rows.allele, -1)
         gt, dropped = np.empty((d, rows.allele.shape[1]), np.int16), np.empty(d, np.uint8)
         bad = run_chunks(kernel.merged_calls, n, threads, *where, genotype, rows.start, *rows.alleles, allele_offset, code, map_offset,
-                         source, rows.allele, rows.gq, rows.dp, rows.pl, rows.pl_offset, gt, dropped)  # fmt: skip
+                         source, called, rows.gq, rows.dp, rows.pl, rows.pl_offset, gt, dropped)  # fmt: skip
         _check(rows, entries, bad, "GT names an allele that the record does not have")
         cleared = dropped > 0
     kept = np.where(cleared, -1, genotype)

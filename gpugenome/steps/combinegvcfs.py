@@ -1,0 +1,95 @@
+"""CombineGVCFs: the records of several GVCFs as lines of one.
+
+Source: GATK CombineGVCFs (behaviour; specification chapter "GVCF and joint genotyping", 9).
+"""
+
+import numpy as np
+
+from gpugenome.io.variant_records import VariantHeader
+from gpugenome.kernels.joint_merge_cpu import COMBINE
+from gpugenome.steps.genotypegvcfs import DEPTH_LINE, MAX_PRINTED_GQ
+from gpugenome.steps.gvcf_inputs import GvcfInput
+from gpugenome.steps.haplotypecaller.blocks import RecordLines
+from gpugenome.steps.joint_calls import compacted
+from gpugenome.steps.joint_records import RAW_MQ, InputKeys, merge, offsets
+from gpugenome.steps.joint_sweep import GvcfSweep, Swept
+from gpugenome.variant_fields import (
+    DOUBLE,
+    INT,
+    Field,
+    TextColumn,
+    format_lines,
+    render,
+    render_genotypes,
+    repeated_text,
+    scalar_field,
+)
+
+
+def header_lines(inputs: list[VariantHeader], annotations, extra=()) -> list[str]:
+    """The header lines of the output, in no order and without "##". annotations: of `gatk.annotations.joint_annotations`."""
+    lines = [line for h in inputs for line in h.lines if not line.startswith("fileformat=")]
+    for a in annotations:
+        lines += a.lines
+    return [*lines, DEPTH_LINE, *extra]
+
+
+class GvcfCombiner:
+    """Combined record lines of some GVCFs.
+
+    samples: names in the order of the columns. contigs: names. bases_of(ref_id): uint8, upper-case bases. band: blocks are cut before
+    multiples of it (0: nowhere; 1: a record for each position). intervals: int64[k, 3] or None.
+    """
+
+    def __init__(self, inputs: list[GvcfInput], samples, contigs, bases_of, intervals=None, band: int = 0, threads: int = 1):
+        self._inputs, self._samples, self._contigs, self._bases_of = inputs, list(samples), contigs, bases_of
+        self._intervals, self._band, self._threads = intervals, band, threads
+        self._keys = InputKeys.of([i.file.header for i in inputs])
+
+    @property
+    def samples(self) -> list[str]:
+        """Names of the output's sample columns."""
+        return sorted(self._samples)
+
+    def lines(self):
+        """Iterator of RecordLines in the order of the genome."""
+        for swept in GvcfSweep(self._inputs, self._keys, self._bases_of, self._intervals, self._band, threads=self._threads):
+            yield self._format(swept)
+
+    def _format(self, swept: Swept) -> RecordLines:
+        r = merge(swept.rows, swept.entries, len(self._samples), COMBINE, self._threads)
+        n, is_block, threads = len(r), swept.is_block, self._threads
+        ref_length = np.diff(r.allele_base_offset)[r.allele_offset[:-1]].astype(np.int32)
+        end = np.where(is_block, swept.end, r.start + ref_length).astype(np.int32)
+        shows_end = is_block & (end - r.start > 1) & (self._band != 1)
+        info = {"END": render(scalar_field("END", INT, end.astype(np.int64), shows_end), threads),
+                "DP": render(scalar_field("DP", INT, r.depth, ~is_block & (r.depth > 0)), threads)}  # fmt: skip
+        for key, (value, present) in r.numeric.items():
+            kind = INT if self._keys.numeric[key] else DOUBLE
+            info[key] = render(scalar_field(key, kind, value, present & ~is_block), threads)
+        has_raw = ~is_block & (r.raw_mq[:, 0] >= 0)
+        info[RAW_MQ] = render(Field(RAW_MQ, INT, r.raw_mq[has_raw].reshape(-1), offsets(2 * has_raw)), threads)
+        ids = TextColumn(r.ids.data, r.ids.start, np.where(is_block, -1, r.ids.length).astype(np.int32))
+        nothing = repeated_text("", np.zeros(n, bool))
+        text, offset = format_lines(
+            self._contigs[swept.ref_id], r.start, r.allele_offset, r.allele_base, r.allele_base_offset, ids, nothing, nothing, info,
+            len(self._samples), self._formats(r), threads,
+        )  # fmt: skip
+        return RecordLines(swept.ref_id, r.start, end, text, offset)
+
+    def _formats(self, r):
+        gt, gq, dp, min_dp = r.gt.reshape(len(r) * len(self._samples), -1), r.gq.ravel(), r.dp.ravel(), r.min_dp.ravel()
+        missing = gt[:, 0] == -2
+        if missing.any():  # a sample without record has as many missing alleles as the record's largest ploidy
+            most = np.repeat((r.gt != -2).sum(2).max(1), len(self._samples))
+            gt[missing] = np.where(np.arange(gt.shape[1]) < most[missing, None], -1, -2)
+        columns = {
+            "GT": render_genotypes(gt, r.phased.ravel(), self._threads), "AD": render(Field("AD", INT, r.ad, r.ad_offset), self._threads),
+            "DP": render(scalar_field("DP", INT, dp, dp >= 0), self._threads),
+            "GQ": render(scalar_field("GQ", INT, np.minimum(gq, MAX_PRINTED_GQ), gq >= 0), self._threads),
+            "MIN_DP": render(scalar_field("MIN_DP", INT, min_dp, min_dp >= 0), self._threads),
+            "PL": render(Field("PL", INT, r.pl, r.pl_offset), self._threads),
+        }  # fmt: skip
+        rows = np.arange(len(gt))
+        columns.update({k: compacted(c, rows, self._threads) for k, c in r.texts.items()})
+        return columns

@@ -1,0 +1,174 @@
+"""Records of several GVCFs in the order of the genome: which rows each combined record takes, window by window.
+
+Only a window of each file is in memory; rows that are still open go with the sweep into the next window.
+Source: specification chapter "GVCF and joint genotyping", 9.1 and 9.2.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpugenome.io.variant_records import VariantRecords
+from gpugenome.kernels import joint_sweep_cpu as kernel
+from gpugenome.steps.gvcf_inputs import GvcfInput
+from gpugenome.steps.joint_records import Entries, InputKeys, SourceRows, source_rows
+
+_END = np.iinfo(np.int64).max
+
+
+@dataclass
+class Swept:
+    """Combined records of one contig, in order: what they are made of.
+
+    rows: the source rows. entries: of n records; their `pos` is where alleles are taken. is_block: bool[n], only reference confidence. end:
+    int32[n], of a block its last position plus one.
+    """
+
+    ref_id: int
+    rows: SourceRows
+    entries: Entries
+    is_block: np.ndarray
+    end: np.ndarray
+
+
+class _Pending:
+    """The rows of one file that were read and not yet swept: parts of at most one contig each."""
+
+    def __init__(self, source: GvcfInput, intervals):
+        self.source, self._records, self.parts, self.ended = source, source.records(intervals), [], False
+
+    def load(self) -> bool:
+        """Read the next part; False at the end of the file."""
+        part = next(self._records, None)
+        if part is None:
+            self.ended = True
+            return False
+        self.parts.append(part)
+        return True
+
+
+def _keys(part):
+    return part.ref_id.astype(np.int64) << 32 | part.start
+
+
+class GvcfSweep:
+    """Sweeps over GVCFs.
+
+    bases_of(ref_id): uint8. intervals: int64[k, 3] or None. band: blocks are cut before multiples of it (0: nowhere). blocks: also records
+    of reference confidence only.
+    """
+
+    def __init__(self, inputs: list[GvcfInput], keys: InputKeys, bases_of, intervals=None, band: int = 0, blocks: bool = True,
+                 default_ploidy: int = 2, threads: int = 1):  # fmt: skip
+        self._pending = [_Pending(i, intervals) for i in inputs]
+        self._keys, self._bases_of, self._intervals = keys, bases_of, intervals
+        self._band, self._blocks, self._default_ploidy, self._threads = band, blocks, default_ploidy, threads
+        self._heap = np.zeros(len(inputs), np.int32)
+        self._n_heap = 0
+        self._in_open = np.zeros(len(inputs), np.uint8)
+        self._open: list[tuple[int, VariantRecords]] = []  # (file, one record) in the order of arrival
+        self._state = np.zeros(6, np.int64)
+        self._state[kernel.PREVIOUS] = -1
+
+    def __iter__(self):
+        """Iterator of Swept."""
+        self._start()
+        while self._n_heap:
+            ref_id = int(self._pending[self._heap[0]].parts[0].ref_id[0])
+            limit = min(self._limit(p, ref_id) for p in self._pending)
+            found = self._window(ref_id, limit)
+            if found is not None:
+                yield found
+
+    def _start(self):
+        first = np.zeros(len(self._pending), np.int64)
+        for f, pending in enumerate(self._pending):
+            if pending.load():
+                first[f] = _keys(pending.parts[0])[0]
+        at = np.arange(len(self._pending))
+        for f, pending in enumerate(self._pending):
+            if pending.parts:
+                kernel.push(self._heap, self._n_heap, f, first, at)
+                self._n_heap += 1
+
+    def _limit(self, pending, ref_id):
+        """The key below which all rows of a contig are in memory; _END where all of its rows are."""
+        while not pending.ended:
+            if pending.parts and int(pending.parts[-1].ref_id[0]) != ref_id:
+                return _END
+            if pending.parts and _keys(pending.parts[0])[0] < _keys(pending.parts[-1])[-1]:
+                return int(_keys(pending.parts[-1])[-1])
+            pending.load()
+        return _END
+
+    def _window(self, ref_id, limit):
+        last = limit == _END
+        carried, self._open = self._open, []
+        parts, file_of_part, next_row, last_row, at = [], [], [], [], 0
+        for f, pending in enumerate(self._pending):
+            mine = [record for g, record in carried if g == f]
+            parts += mine + pending.parts
+            file_of_part += [f] * (len(mine) + len(pending.parts))
+            next_row.append(at + len(mine))
+            at += len(mine) + sum(len(p) for p in pending.parts)
+            last_row.append(at)
+        key, start, end, variant = self._columns(parts)
+        size = [len(p) for p in parts]
+        file = np.repeat(np.array(file_of_part, np.int32), size)
+        next_row, last_row = np.array(next_row, np.int64), np.array(last_row, np.int64)
+        rows = np.empty(len(key) + 1, np.int64)
+        seen = dict.fromkeys(range(len(self._pending)), 0)
+        begin = np.concatenate([[0], last_row[:-1]])
+        for k, (f, _) in enumerate(carried):  # the open rows, some for each file
+            rows[k] = begin[f] + seen[f]
+            seen[f] += 1
+        inside = np.empty((0, 3), np.int64) if self._intervals is None else self._intervals[self._intervals[:, 0] == ref_id]
+        bound = (ref_id + 1) << 32 if last else limit
+        where = key, start, end, variant, file
+        more = bound, last, self._band, self._bases_of(ref_id), inside[:, 1].copy(), inside[:, 2].copy(), self._blocks
+        self._state[[kernel.N_HEAP, kernel.N_OUT, kernel.N_ENTRIES]] = self._n_heap, 0, 0
+        nothing = np.empty(0, np.uint8), np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.uint8)
+        none = np.empty(0, np.int64)
+        trial = [a.copy() for a in (next_row, last_row, self._heap, self._state, rows, self._in_open)]
+        kernel.sweep(*where, *trial, *more, False, *nothing, none, none)
+        n, m = int(trial[3][kernel.N_OUT]), int(trial[3][kernel.N_ENTRIES])
+        kind, pos, first = np.empty(n, np.uint8), np.empty(n, np.int32), np.empty(n, np.int32)
+        base, offset, entry = np.empty(n, np.uint8), np.zeros(n + 1, np.int64), np.empty(m + len(key), np.int64)
+        kernel.sweep(*where, next_row, last_row, self._heap, self._state, rows, self._in_open, *more, True, kind, pos, first, base, offset,
+                     entry)  # fmt: skip
+        self._n_heap = int(self._state[kernel.N_HEAP])
+        found = self._swept(ref_id, parts, file_of_part, size, kind, pos, first, base, offset, entry[:m]) if n else None
+        self._keep(parts, file_of_part, size, next_row, rows[: self._state[kernel.N_OPEN]])
+        if last:
+            self._state[kernel.PREVIOUS] = -1
+        return found
+
+    def _columns(self, parts):
+        join = np.concatenate
+        return (join([_keys(p) for p in parts]), join([p.start for p in parts]), join([p.end for p in parts]),
+                join([p.has_variant() for p in parts]).view(np.uint8))  # fmt: skip
+
+    def _keep(self, parts, file_of_part, size, next_row, rows):
+        """Hold back open rows and rows that were not swept."""
+        edge = np.concatenate([[0], np.cumsum(size)])
+        for row in rows.tolist():  # open rows, some for each file
+            k = int(np.searchsorted(edge, row, "right")) - 1
+            self._open.append((file_of_part[k], parts[k].compacted(np.array([row - edge[k]]))))
+        for pending in self._pending:
+            pending.parts = []
+        for k, part in enumerate(parts):
+            done = int(np.clip(next_row[file_of_part[k]] - edge[k], 0, len(part)))
+            if done < len(part):
+                self._pending[file_of_part[k]].parts.append(part.take(np.arange(done, len(part))) if done else part)
+
+    def _swept(self, ref_id, parts, file_of_part, size, kind, pos, first, base, offset, entry):
+        used = np.unique(entry)
+        edge = np.concatenate([[0], np.cumsum(size)])
+        at = np.searchsorted(used, edge)
+        chosen, columns = [], []
+        for k in np.flatnonzero(np.diff(at)).tolist():  # parts, some for each file
+            chosen.append(parts[k].compacted(used[at[k] : at[k + 1]] - edge[k]))
+            columns.append(self._pending[file_of_part[k]].source.columns)
+        rows = source_rows(chosen, columns, self._keys, self._default_ploidy)
+        entries = Entries(first, offset, np.searchsorted(used, entry), base)
+        return Swept(ref_id, rows, entries, kind == kernel.BLOCK, (pos + 1).astype(np.int32))
