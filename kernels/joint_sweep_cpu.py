@@ -199,3 +199,54 @@ def sweep(key, start, end, variant, file, next_row, last_row, heap, state, rows,
         for k in range(state[N_OPEN]):
             in_open[file[rows[k]]] = 0
         state[N_OPEN] = 0
+
+
+@jit
+def walk(start, end, first, from_position, limit, most, inside_first, inside_last, pos, offset, row):
+    """The records of each covered position of a contig: the one that starts there, else all that cover it.
+
+    start, end: int32, rows sorted by start, from `first` on. Positions from `from_position` (0-based) below `limit`, at most `most`, inside
+    the intervals (none: everywhere). Output: pos int32; offset int64, row int64 (as much as fits: the walk stops before a position that
+    does not). Returns (positions found, where to go on, first row that may cover it, a row that starts where another does or -1).
+    """
+    n = len(start)
+    found = 0
+    p = from_position
+    while p < limit and found < most:
+        while first < n and end[first] <= p:
+            first += 1
+        if first == n:
+            return found, limit, first, np.int64(-1)
+        if start[first] > p:
+            p = np.int64(start[first])
+            continue
+        if len(inside_first) > 0 and not _inside(p, inside_first, inside_last):
+            k = np.searchsorted(inside_first, p, side="right")
+            p = inside_first[k] if k < len(inside_first) else np.int64(limit)
+            continue
+        m, starts, nearest = offset[found], 0, np.int64(-1)
+        k = first
+        while k < n and start[k] <= p:
+            if start[k] == p:
+                starts += 1
+                nearest = k
+            elif end[k] > p:
+                if m == len(row):
+                    return found, p, first, np.int64(-1)
+                row[m] = k
+                m += 1
+            k += 1
+        if starts > 1:
+            return found, p, first, nearest
+        if starts == 1:
+            m = offset[found]
+            if m == len(row):
+                return found, p, first, np.int64(-1)
+            row[m] = nearest
+            m += 1
+        if m > offset[found]:
+            pos[found] = p
+            offset[found + 1] = m
+            found += 1
+        p += 1
+    return found, p, first, np.int64(-1)

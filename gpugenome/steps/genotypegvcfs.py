@@ -19,8 +19,8 @@ from gpugenome.steps.gvcf_inputs import GvcfInput, starting_in
 from gpugenome.steps.haplotypecaller.blocks import RecordLines
 from gpugenome.steps.joint_calls import GenotypeOptions, GenotypingState, JointCalls, call, ragged_rows, without_evidence
 from gpugenome.steps.joint_evidence import JointEvidence
-from gpugenome.steps.joint_records import Entries, InputKeys, JointRecords, merge, offsets, source_rows
-from gpugenome.steps.joint_sweep import GvcfSweep
+from gpugenome.steps.joint_records import RAW_MQ, Entries, InputKeys, JointRecords, merge, offsets, source_rows
+from gpugenome.steps.joint_sweep import GvcfSweep, walk_positions
 from gpugenome.variant_fields import (
     DOUBLE,
     INT,
@@ -89,6 +89,10 @@ class JointGenotyper:
                 records.numeric = {k: v if self._keys.numeric[k] else printed(*v) for k, v in records.numeric.items()}
                 yield s.ref_id, records
             return
+        if self._options.include_non_variant_sites:
+            for ref_id, rows, entries, sets in walk_positions(inputs[0], self._keys, self._bases_of, intervals, ploidy):
+                yield ref_id, merge(rows, entries, sets * samples, GENOTYPE, threads)
+            return
         for found in inputs[0].records(intervals):
             found = found.take(np.flatnonzero(found.has_variant()))
             if len(found):
@@ -97,25 +101,23 @@ class JointGenotyper:
 
     def lines(self, records: JointRecords, ref_id: int) -> RecordLines:
         """Record lines of merged records of one contig."""
-        calls = call(records, ref_id, self._options, self._name_order, self._state, self._threads)
+        samples = len(self._names)
+        order = (np.arange(records.gt.shape[1] // samples)[:, None] * samples + self._name_order).ravel()
+        calls = call(records, ref_id, self._options, order, self._state, self._threads)
         variant = _is_polymorphic(calls) & (calls.depth > 0)
         if not self._options.include_non_variant_sites:
             calls = calls.take(np.flatnonzero(variant))
             variant = np.ones(len(calls), bool)
         excluded = without_evidence(calls.gt, calls.gq, calls.dp) & variant[:, None]
         calls.gt[excluded] = np.where(calls.gt[excluded] == -2, -2, -1)
-        rows = np.flatnonzero(variant)
-        annotated = calls if len(rows) == len(calls) else calls.take(rows)
-        strands = self._strands(annotated)
-        evidence = JointEvidence(annotated, strands, self._bases_of(ref_id), self._names, self._threads)
-        info, formats = self._annotate(evidence, calls, rows)
+        info, formats = self._annotate(calls, variant, ref_id)
         formats = {**_clean(calls, variant, self._keep_strands, self._threads), **formats}
         ids = calls.ids
         if self._dbsnp is not None:
             known = self._dbsnp.ids(ref_id, calls.start, calls.allele_offset, calls.allele_base, calls.allele_base_offset, self._threads)
             ids = with_known_ids(ids, known, self._threads)
             info["DB"] = render(flag_field("DB", np.diff(known.offset) > 0))
-        formats = self._in_order(formats, len(calls))
+        formats = self._in_order(formats, calls)
         text, offset = format_lines(
             self._contigs[ref_id], calls.start, calls.allele_offset, calls.allele_base, calls.allele_base_offset, ids,
             render_qual(calls.qual, self._threads), repeated_text("LowQual", calls.low_qual > 0), info, len(self._names), formats,
@@ -138,37 +140,56 @@ class JointGenotyper:
         out.reshape(-1, 4)[count == 4] = values.reshape(-1, 4)
         return out
 
-    def _annotate(self, evidence, calls, rows):
-        """(INFO, FORMAT) text columns over all calls; annotations are those of `rows`."""
-        n, samples = len(calls), len(self._names)
+    def _annotate(self, calls, variant, ref_id):
+        """(INFO, FORMAT) text columns over all calls: sums of the GVCFs are finished for genotyped calls, the rest is for `variant` ones."""
+        n, width = len(calls), calls.gt.shape[1]
         info = {"DP": render(scalar_field("DP", INT, calls.depth, calls.depth > 0), self._threads)}
         for key, (value, present) in calls.numeric.items():
             kind = INT if self._keys.numeric[key] else DOUBLE
             info[key] = render(scalar_field(key, kind, value, present), self._threads)
-        alts = offsets(np.where(calls.genotyped & (np.diff(calls.allele_offset) > 1), np.diff(calls.mle_offset), 0))
         for key, kind, values in (("MLEAC", INT, calls.mleac), ("MLEAF", DOUBLE, calls.mleaf)):
-            column = render(Field(key, kind, values, alts), self._threads)
-            info[key] = _coalesce(column, repeated_text(".", calls.genotyped))
+            info[key] = _coalesce(render(Field(key, kind, values, calls.mle_offset), self._threads), repeated_text(".", calls.genotyped))
+        raw = ~calls.genotyped & (calls.raw_mq[:, 0] >= 0)
+        if raw.any():
+            info[RAW_MQ] = render(Field(RAW_MQ, INT, calls.raw_mq[raw].reshape(-1), offsets(2 * raw)), self._threads)
         formats = {}
-        wide = (rows[:, None] * samples + np.arange(samples)).ravel()
-        for a in self._annotations:
-            for f in a.joint_values(evidence) if a.joint_values else ():
-                if f.key == "QD":
-                    f.values = jittered(f.values, self._rng.next_gaussians)
-                column = render(f, self._threads)
-                if a.place == "INFO":
-                    column = _scattered(column, rows, n)
-                    info[f.key] = _coalesce(column, info[f.key]) if f.key in info else column
-                else:
-                    formats[f.key] = _scattered(column, wide, n * samples)
+        for reducible, chosen in ((True, calls.genotyped), (False, variant)):
+            rows = np.flatnonzero(chosen)
+            some = calls if len(rows) == n else calls.take(rows)
+            evidence = JointEvidence(some, self._strands(some), self._bases_of(ref_id), self._names, self._threads)
+            wide = (rows[:, None] * width + np.arange(width)).ravel()
+            for a in self._annotations:
+                for f in a.joint_values(evidence) if a.joint_values and a.reducible == reducible else ():
+                    if f.key == "QD":
+                        f.values = jittered(f.values, self._rng.next_gaussians)
+                    column = render(f, self._threads)
+                    if a.place == "INFO":
+                        column = _scattered(column, rows, n)
+                        info[f.key] = _coalesce(column, info[f.key]) if f.key in info else column
+                    else:
+                        formats[f.key] = _scattered(column, wide, n * width)
         return info, formats
 
-    def _in_order(self, formats, n):
-        """FORMAT columns with the samples sorted by name."""
-        if (np.diff(self._name_order) > 0).all():
+    def _in_order(self, formats, calls):
+        """FORMAT columns of the output's samples, by name.
+
+        A sample with several genotypes shows its last; keys that only others of the record have are '.' in it.
+        """
+        n, width = calls.gt.shape[:2]
+        samples = len(self._names)
+        if width == samples and (np.diff(self._name_order) > 0).all():
             return formats
-        at = (np.arange(n)[:, None] * len(self._names) + self._name_order).ravel()
-        return {k: TextColumn(c.data, c.start[at], c.length[at]) for k, c in formats.items()}
+        there = (calls.gt[:, :, 0] != -2).reshape(n, -1, samples)
+        last = np.where(there.any(1), there.shape[1] - 1 - np.argmax(there[:, ::-1], 1), 0)
+        at = (np.arange(n)[:, None] * width + last * samples + np.arange(samples))[:, self._name_order].ravel()
+        out = {}
+        for key, column in formats.items():
+            start, length = column.start[at], column.length[at]
+            listed = (column.length.reshape(n, width) >= 0).any(1)
+            hidden = np.flatnonzero(listed & ~(length.reshape(n, samples) >= 0).any(1)) * samples
+            start[hidden], length[hidden] = len(column.data), 1
+            out[key] = TextColumn(np.append(column.data, np.uint8(ord("."))), start, length)
+        return out
 
 
 def printed(value, present) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,8 @@ from gpugenome.steps.gvcf_inputs import GvcfInput
 from gpugenome.steps.joint_records import Entries, InputKeys, SourceRows, source_rows
 
 _END = np.iinfo(np.int64).max
+POSITIONS = 1 << 16
+"""Positions of a batch of `walk_positions`."""
 
 
 @dataclass
@@ -172,3 +174,56 @@ class GvcfSweep:
         rows = source_rows(chosen, columns, self._keys, self._default_ploidy)
         entries = Entries(first, offset, np.searchsorted(used, entry), base)
         return Swept(ref_id, rows, entries, kind == kernel.BLOCK, (pos + 1).astype(np.int32))
+
+
+def walk_positions(source: GvcfInput, keys: InputKeys, bases_of, intervals=None, default_ploidy: int = 2):
+    """Iterator of (ref_id, SourceRows, Entries, sets of sample columns): every position that records of one file cover, in order.
+
+    A position takes the record that starts there, else all that cover it; the k-th of these takes set k of the sample columns.
+
+    Raises
+    ------
+    InputError: two records that start at one position.
+    """
+    held: VariantRecords | None = None
+    reached = 0
+    for part in source.records(intervals):
+        if held is not None and int(held.ref_id[0]) != int(part.ref_id[0]):
+            yield from _positions(held, reached, _END, source, keys, bases_of, intervals, default_ploidy)
+            held, reached = None, 0
+        held = part if held is None else _joined(held, part)
+        limit = int(held.start[-1])
+        yield from _positions(held, reached, limit, source, keys, bases_of, intervals, default_ploidy)
+        held, reached = held.compacted(np.flatnonzero(held.end > limit)) if limit else held, limit
+    if held is not None:
+        yield from _positions(held, reached, _END, source, keys, bases_of, intervals, default_ploidy)
+
+
+def _joined(a: VariantRecords, b: VariantRecords) -> VariantRecords:
+    """Records of one file one after the other, over one text."""
+    n = len(a.data)
+    return VariantRecords(a.header, np.concatenate([a.data, b.data]), np.concatenate([a.columns, b.columns + n]),
+                          np.concatenate([a.ends, b.ends + n]), np.concatenate([a.ref_id, b.ref_id]), np.concatenate([a.start, b.start]),
+                          np.concatenate([a.end, b.end]), a.first, a.threads)  # fmt: skip
+
+
+def _positions(records, at, limit, source, keys, bases_of, intervals, default_ploidy):
+    ref_id = int(records.ref_id[0])
+    bases = bases_of(ref_id)
+    limit = min(limit, len(bases))
+    inside = np.empty((0, 3), np.int64) if intervals is None else intervals[intervals[:, 0] == ref_id]
+    pos, offset, row = np.empty(POSITIONS, np.int32), np.zeros(POSITIONS + 1, np.int64), np.empty(2 * POSITIONS, np.int64)
+    first = 0
+    while at < limit:
+        n, at, first, twice = kernel.walk(records.start, records.end, first, at, limit, POSITIONS, inside[:, 1].copy(), inside[:, 2].copy(),
+                                          pos, offset, row)  # fmt: skip
+        if n:
+            used = np.unique(row[: offset[n]])
+            rows = source_rows([records.compacted(used)], [source.columns], keys, default_ploidy)
+            count = np.diff(offset[: n + 1])
+            slot = np.arange(int(offset[n])) - np.repeat(offset[:n], count)
+            entries = Entries(pos[:n].copy(), offset[: n + 1].copy(), np.searchsorted(used, row[: offset[n]]), bases[pos[:n]],
+                              slot.astype(np.int32))  # fmt: skip
+            yield ref_id, rows, entries, int(count.max())
+        if twice >= 0:
+            raise records.problem(int(twice), "another record starts at the same position")

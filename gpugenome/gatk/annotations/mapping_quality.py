@@ -38,6 +38,7 @@ RMS_MAPPING_QUALITY = Annotation(
     (field_line("INFO", "RAW_MQandDP", "2", "Integer",
                 "Raw data (sum of squared MQ and total depth) for improved RMS Mapping Quality calculation. "
                 "Incompatible with deprecated RAW_MQ formulation."),), _raw, joint_values=_of_raw_sums,
+    reducible=True,
 )  # fmt: skip
 AS_RMS_MAPPING_QUALITY = Annotation(
     "AS_RMSMappingQuality", "INFO", (ALLELE_SPECIFIC,), (), no_values,
