@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from gpugenome.kernels.launch import jit
+from gpugenome.kernels.log10_scalar import log10
 
 CONVERGED = 0.1  # the largest change of an expected allele count at which the iteration stops
 MOST_PL = 2147483647
@@ -28,15 +29,15 @@ def log10_sum(values, n):
     for k in range(n):
         if k != m and values[k] != -np.inf:
             total += math.pow(10.0, values[k] - values[m])
-    return values[m] + (math.log10(total) if total != 1.0 else 0.0)
+    return values[m] + (log10(total) if total != 1.0 else 0.0)
 
 
 @jit
 def log10_sum_pair(a, b):
     """log10(10^a + 10^b)."""
     if a > b:
-        return a + math.log10(1.0 + math.pow(10.0, b - a))
-    return b + math.log10(1.0 + math.pow(10.0, a - b))
+        return a + log10(1.0 + math.pow(10.0, b - a))
+    return b + log10(1.0 + math.pow(10.0, a - b))
 
 
 @jit
@@ -123,7 +124,7 @@ def add_counts(posterior, n_genotypes, distinct, count, n_distinct, log10_of, to
 def _frequencies(likelihood, prior, n, n_genotypes, distinct, count, n_distinct, combinations, log10_of, af, ac, posterior, work):
     """Iterate to the allele frequencies `af` (log10) and expected counts `ac` of the first n alleles."""
     for a in range(n):
-        af[a] = -math.log10(n)
+        af[a] = -log10(float(n))
         ac[a] = 0.0
     while True:
         for a in range(n):
@@ -138,7 +139,7 @@ def _frequencies(likelihood, prior, n, n_genotypes, distinct, count, n_distinct,
             ac[a] = new
             total += prior[a] + new
         for a in range(n):
-            af[a] = math.log10((prior[a] + ac[a]) / total)
+            af[a] = log10((prior[a] + ac[a]) / total)
         if not change > CONVERGED:
             return
 

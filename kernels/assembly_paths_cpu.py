@@ -25,7 +25,7 @@ from gpugenome.kernels.assembly_graph_cpu import (
 from gpugenome.kernels.assembly_graphs_cpu import GRAPH, JUST_REFERENCE
 from gpugenome.kernels.assembly_sequence_cpu import from_stored, simplify
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.log10_scalar import log10_of_integer
+from gpugenome.kernels.log10_scalar import log10
 
 PARENT, VERTEX = 0, 1
 """Columns of `node` int32[nodes, 2]."""
@@ -110,9 +110,9 @@ def _pop(heap, n, v, pool, node, score, tail_a, tail_b):
 @jit
 def _log10(x, table):
     if x >= len(table):
-        return log10_of_integer(x)
+        return log10(float(x))
     if np.isnan(table[x]):
-        table[x] = log10_of_integer(x)
+        table[x] = log10(float(x))
     return table[x]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from gpugenome.kernels.allele_frequency_cpu import CONVERGED, add_counts, first_smallest, posteriors, sum_ref_spanning, sum_without
 from gpugenome.kernels.joint_merge_cpu import SPANNING, mapped_index
 from gpugenome.kernels.launch import jit
+from gpugenome.kernels.log10_scalar import log10
 
 HOM_VAR_SCALE = 10  # a reference genotype with GQ but no PL has GQ and this times GQ as the PLs of genotypes with and without REF
 NO_INFORMATION = -0.1  # log10; likelihoods whose sum is not below say nothing
@@ -121,7 +122,7 @@ def site_models(
                 _likelihoods(pl[pl_offset[d] : pl_offset[d + 1]], gq[d], ploidy[d], has_values, n < n_alleles, chosen, table_allele,
                              table_row[ploidy[d]], choose[n, ploidy[d]], choose, order, likelihood[s])  # fmt: skip
         for a in range(n):
-            af[a] = -math.log10(n)
+            af[a] = -log10(float(n))
             ac[a] = 0.0
         while True:
             sums[:n] = -np.inf
@@ -138,7 +139,7 @@ def site_models(
                 ac[a] = new
                 total += prior[a] + new
             for a in range(n):
-                af[a] = math.log10((prior[a] + ac[a]) / total)
+                af[a] = log10((prior[a] + ac[a]) / total)
             if not change > CONVERGED:
                 break
         total = 0.0

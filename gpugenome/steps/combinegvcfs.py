@@ -63,7 +63,7 @@ class GvcfCombiner:
         end = np.where(is_block, swept.end, r.start + ref_length).astype(np.int32)
         shows_end = is_block & (end - r.start > 1) & (self._band != 1)
         info = {"END": render(scalar_field("END", INT, end.astype(np.int64), shows_end), threads),
-                "DP": render(scalar_field("DP", INT, r.depth, ~is_block & (r.depth > 0)), threads)}  # fmt: skip
+                "DP": render(scalar_field("DP", INT, r.depth, ~is_block & (r.depth >= 0)), threads)}  # fmt: skip
         for key, (value, present) in r.numeric.items():
             kind = INT if self._keys.numeric[key] else DOUBLE
             info[key] = render(scalar_field(key, kind, value, present & ~is_block), threads)

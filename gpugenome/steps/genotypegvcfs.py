@@ -141,9 +141,9 @@ class JointGenotyper:
         return out
 
     def _annotate(self, calls, variant, ref_id):
-        """(INFO, FORMAT) text columns over all calls: sums of the GVCFs are finished for genotyped calls, the rest is for `variant` ones."""
+        """(INFO, FORMAT) text columns over all calls: sums of GVCFs are finished for genotyped calls, the rest is for `variant` ones."""
         n, width = len(calls), calls.gt.shape[1]
-        info = {"DP": render(scalar_field("DP", INT, calls.depth, calls.depth > 0), self._threads)}
+        info = {"DP": render(scalar_field("DP", INT, calls.depth, calls.depth >= 0), self._threads)}
         for key, (value, present) in calls.numeric.items():
             kind = INT if self._keys.numeric[key] else DOUBLE
             info[key] = render(scalar_field(key, kind, value, present), self._threads)

@@ -246,6 +246,8 @@ def _assigned(records, rows, kept_offset, kept, allele, as_is, hom_ref, no_call,
     mle_offset = offsets(np.where(as_is, 0, np.diff(kept_offset) - 1))
     gt = gt.reshape(*shape, -1)
     called = (gt >= 0).sum((1, 2))
+    site_keeps_id = np.zeros(len(records), bool)  # GATK makes new records of genotyped sites, without ID
+    site_keeps_id[rows[as_is]] = True
     mleac = mle[is_alt]
     with np.errstate(divide="ignore", invalid="ignore"):
         mleaf = np.minimum(1.0, mleac / np.repeat(called, np.diff(mle_offset)))
@@ -258,7 +260,7 @@ def _assigned(records, rows, kept_offset, kept, allele, as_is, hom_ref, no_call,
         np.where(absent, -1, records.dp[rows]).astype(np.int32),
         np.where(absent | reference.reshape(shape), -1, records.min_dp[rows]).astype(np.int32), pl, pl_offset, ad, ad_offset, texts,
         records.depth[rows], {k: (v[rows], p[rows]) for k, (v, p) in records.numeric.items()}, records.raw_mq[rows],
-        compacted(records.ids, rows, threads),
+        compacted(TextColumn(records.ids.data, records.ids.start, np.where(site_keeps_id, records.ids.length, -1)), rows, threads),
     )  # fmt: skip
 
 

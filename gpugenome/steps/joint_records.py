@@ -59,10 +59,11 @@ class InputKeys:
 class SourceRows:
     """n records of some files, sorted by file, with q genotypes in all (the samples of a record's file side by side).
 
-    data: uint8 text. ref_id, start, end: int32[n]. allele_offset int64[n + 1], allele_start, allele_length: allele texts, REF first.
+    data: uint8 text. start, end: int32[n]. allele_offset int64[n + 1], allele_start, allele_length: allele texts, REF first.
     genotype_offset: int64[n + 1]. column: int32[q], the sample of the output. allele: int16[q, p]; phased: uint8[q]; ploidy: int32[q]; gq,
     dp, min_dp: int32[q], -1 absent. pl, ad: int32 by int64[q + 1]. texts: other FORMAT keys, rows q. depth: int64[n], INFO DP or what the
-    samples have. ids: n rows. numeric: INFO key -> (float64, int64[n + 1], bool). raw_mq: int64[n, 2], -1 where absent.
+    samples have; has_depth: bool[n], INFO DP is there. ids: n rows. numeric: INFO key -> (float64, int64[n + 1], bool). raw_mq:
+    int64[n, 2], -1 where absent.
     """
 
     parts: list[VariantRecords]
@@ -86,6 +87,7 @@ class SourceRows:
     ad_offset: np.ndarray
     texts: dict[str, TextColumn]
     depth: np.ndarray
+    has_depth: np.ndarray
     ids: TextColumn
     numeric: dict[str, tuple]
     raw_mq: np.ndarray
@@ -134,7 +136,8 @@ def _parse(records: VariantRecords, columns, keys: InputKeys, default_ploidy: in
     return {
         "allele": allele, "phased": phased, "gq": records.ints("GQ", formats["GQ"]), "dp": dp, "min_dp": min_dp,
         "pl": records.int_lists("PL", formats["PL"]), "ad": records.int_lists("AD", formats["AD"]),
-        "texts": {k: formats[k] for k in keys.texts}, "depth": np.where(depth >= 0, depth, sample_depth), "ids": records.column(2),
+        "texts": {k: formats[k] for k in keys.texts}, "ids": records.column(2),
+        "depth": np.where(depth >= 0, depth, sample_depth), "has_depth": depth >= 0,
         "numeric": {k: records.decimals(info[k]) for k in keys.numeric}, "raw_mq": _raw_mq(records, info[RAW_MQ]),
         "column": np.tile(np.asarray(columns, np.int32), n), "genotypes": np.full(n, samples), "alleles": records.alleles(),
     }  # fmt: skip
@@ -183,8 +186,8 @@ def source_rows(parts: list[VariantRecords], columns: list, keys: InputKeys, def
         parts, data, np.concatenate([p.start for p in parts]), np.concatenate([p.end for p in parts]), allele_offset, allele_start,
         allele_length, offsets(joined("genotypes")), joined("column"), allele, joined("phased"),
         (allele != -2).sum(1).astype(np.int32), joined("gq"), joined("dp"), joined("min_dp"), pl, pl_offset, ad, ad_offset,
-        {k: c for k, c in texts.items() if (c.length >= 0).any()}, joined("depth"), text([f["ids"] for f in found]), numeric,
-        joined("raw_mq"),
+        {k: c for k, c in texts.items() if (c.length >= 0).any()}, joined("depth"), joined("has_depth"),
+        text([f["ids"] for f in found]), numeric, joined("raw_mq"),
     )  # fmt: skip
 
 
@@ -219,7 +222,8 @@ class JointRecords:
     start: int32[n], 0-based. alleles: allele_offset int64[n + 1]; texts allele_base by allele_base_offset; code int64 by allele: 0, or
     `kernels.joint_merge_cpu`'s REFERENCE, SPANNING, NON_REF. gt: int16[n, s, p]; phased: uint8[n, s]; ploidy: int32[n, s], 0 where the
     sample has no genotype; gq, dp, min_dp: int32[n, s], -1 absent. pl, ad: int32 by int64[n * s + 1]. texts: other FORMAT keys, rows n * s.
-    depth: int64[n]. numeric: INFO key -> (float64[n], bool[n] present). raw_mq: int64[n, 2], -1 absent. ids: n rows.
+    depth: int64[n], -1 where INFO does not show one. numeric: INFO key -> (float64[n], bool[n] present). raw_mq: int64[n, 2], -1 absent.
+    ids: n rows.
     """
 
     start: np.ndarray
@@ -363,9 +367,18 @@ def merge(rows: SourceRows, entries: Entries, samples: int, mode: int, threads: 
         ploidy.reshape(shape), _taken(rows.gq, kept, -1).reshape(shape), _taken(rows.dp, kept, -1).reshape(shape),
         _taken(rows.min_dp, kept, -1).reshape(shape), pl, pl_offset, ad, ad_offset,
         {k: TextColumn(c.data, _taken(c.start, kept, 0), _taken(c.length, kept, -1)) for k, c in rows.texts.items()},
-        np.add.reduceat(np.append(rows.depth[entries.row], 0), entries.offset[:-1]) if n else np.empty(0, np.int64),
+        _depths(rows, entries),
         _numeric(rows, entries, threads), raw, _ids(rows, entries, threads),
     )  # fmt: skip
+
+
+def _depths(rows, entries):
+    """Depth of each record: the sum over its entries, -1 where it is 0 and no row that starts there has an INFO DP."""
+    record = np.repeat(np.arange(len(entries)), np.diff(entries.offset))
+    out = np.bincount(record, rows.depth[entries.row], len(entries)).astype(np.int64)
+    here = (rows.start[entries.row] == entries.pos[record]) & rows.has_depth[entries.row]
+    shown = np.bincount(record[here], minlength=len(entries)) > 0
+    return np.where((out > 0) | shown, out, -1)
 
 
 def _check(rows, entries, bad, text):
