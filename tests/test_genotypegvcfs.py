@@ -11,6 +11,8 @@ from gpugenome.errors import InputError, UserError
 
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "data"
+JOINT = Path(__file__).parent / "data" / "joint"
+SEVERAL = [w for name in ("as0", "t0", "h0", "as1") for w in ("-V", JOINT / f"{name}.g.vcf.gz")]
 SHARED = ROOT.parent / "shared"
 
 
@@ -40,6 +42,32 @@ def test_one_gvcf(reference, tmp_path, threads):
     run("-R", reference, "-V", DEMO / "golden" / "calls.g.vcf.gz", "-O", out, "--threads", threads)
     assert lines(out) == lines(DEMO / "golden" / "genotyped.vcf.gz")
     assert (tmp_path / "out.vcf.gz.tbi").exists()
+
+
+def check(reference, tmp_path, wanted, *arguments):
+    out = tmp_path / "out.vcf.gz"
+    run("-R", reference, "-O", out, *arguments)
+    assert lines(out) == lines(JOINT / wanted)
+
+
+@pytest.mark.parametrize("inputs", [["-V", JOINT / "combined.g.vcf.gz"], SEVERAL], ids=["combined", "several"])
+def test_samples_of_several_ploidies(reference, tmp_path, inputs):
+    check(reference, tmp_path, "genotyped.vcf.gz", *inputs, "-stand-call-conf", 10, "--dbsnp", DEMO / "known_sites.vcf.gz")
+
+
+def test_intervals_and_annotations(reference, tmp_path):
+    added = [w for name in ("GenotypeSummaries", "SampleList", "StrandBiasBySample") for w in ("-A", name)]
+    check(reference, tmp_path, "genotyped_more.vcf.gz", "-V", JOINT / "combined.g.vcf.gz", "-L", "demo1:21000-23000", "-L",
+          "demo2:10500-11000", "--only-output-calls-starting-in-intervals", *added, "-AX", "FisherStrand")  # fmt: skip
+
+
+def test_all_sites(reference, tmp_path):
+    check(reference, tmp_path, "all_sites.vcf.gz", "-V", JOINT / "combined.g.vcf.gz", "--include-non-variant-sites", "-L",
+          "demo1:21000-22500", "-L", "demo2:10100-10600")  # fmt: skip
+
+
+def test_one_tetraploid_sample(reference, tmp_path):
+    check(reference, tmp_path, "tetraploid.vcf.gz", "-V", JOINT / "t0.g.vcf.gz", "-ploidy", 4)
 
 
 @pytest.mark.shared
@@ -94,6 +122,12 @@ def test_overlapping_blocks_are_refused(reference, tmp_path):
 
     with pytest.raises(InputError, match="begins inside the reference block"):
         run("-R", reference, "-V", altered(tmp_path, change), "-O", tmp_path / "out.vcf")
+
+
+def test_a_sample_twice_is_refused(reference, tmp_path):
+    gvcf = JOINT / "as0.g.vcf.gz"
+    with pytest.raises(InputError, match="has the sample as0, which"):
+        run("-R", reference, "-V", gvcf, "-V", gvcf, "-O", tmp_path / "out.vcf")
 
 
 def test_arguments_of_gatk_that_are_missing_are_named(reference, tmp_path):

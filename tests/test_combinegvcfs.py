@@ -1,0 +1,86 @@
+"""CombineGVCFs against records of the real tool (tests/data/joint, made by its make.sh), and windows, threads, orders of files."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from gpugenome.commands.combinegvcfs import command
+from gpugenome.errors import InputError, UserError
+from gpugenome.io.fasta import Reference
+from gpugenome.steps.combinegvcfs import GvcfCombiner
+from gpugenome.steps.gvcf_inputs import open_inputs
+
+ROOT = Path(__file__).parent.parent
+JOINT = Path(__file__).parent / "data" / "joint"
+FILES = [JOINT / f"{name}.g.vcf.gz" for name in ("as0", "t0", "h0", "as1")]
+
+
+def run(*args):
+    result = CliRunner().invoke(command, [str(a) for a in args])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+
+
+def lines(path):
+    """Everything but the lines that name the tool and its command."""
+    with gzip.open(path, "rt") as f:
+        return [x for x in f.read().splitlines() if not x.startswith(("##source", "##GATKCommandLine", "##gpugenomeCommandLine"))]
+
+
+@pytest.mark.parametrize(
+    "wanted, arguments",
+    [
+        ("combined.g.vcf.gz", []),
+        ("banded.g.vcf.gz", ["--break-bands-at-multiples-of", 100, "-L", "demo1:21000-22200"]),
+        ("positions.g.vcf.gz", ["--convert-to-base-pair-resolution"]),
+    ],
+)
+def test_records_of_gatk(tmp_path, wanted, arguments):
+    out = tmp_path / "out.g.vcf.gz"
+    run("-R", ROOT / "data" / "reference.fa.gz", *(w for f in FILES for w in ("-V", f)), "-O", out, *arguments)
+    assert lines(out) == lines(JOINT / wanted)
+    assert (tmp_path / "out.g.vcf.gz.tbi").exists()
+
+
+@pytest.mark.parametrize("threads, piece_bytes", [(1, 1 << 16), (3, 1 << 17)])
+def test_windows_and_threads_do_not_matter(threads, piece_bytes):
+    genome = Reference(str(ROOT / "data" / "reference.fa.gz"))
+    inputs, samples = open_inputs([str(f) for f in FILES], genome.names, genome.lengths, "reference", threads, piece_bytes)
+    combiner = GvcfCombiner(inputs, samples, genome.names, genome.bases_upper_acgtn, threads=threads)
+    parts = list(combiner.lines())
+    assert len(parts) > 4
+    text = np.concatenate([p.text[p.offset[0] : p.offset[-1]] for p in parts]).tobytes().decode().splitlines()
+    assert text == [x for x in lines(JOINT / "combined.g.vcf.gz") if x[0] != "#"]
+
+
+def altered(tmp_path, change):
+    path = tmp_path / "altered.g.vcf"
+    path.write_text(change(gzip.decompress((JOINT / "as0.g.vcf.gz").read_bytes()).decode()))
+    return path
+
+
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda t: t.replace(",<NON_REF>", ""), "has no <NON_REF> allele"),
+        (lambda t: t.replace("\tas0", "\tas1"), "has the sample as1, which"),
+        (lambda t: t.replace("length=200000", "length=200001"), "made with another reference"),
+        (lambda t: t.replace("\tas0", ""), "has no samples|tab-separated columns"),
+    ],
+)
+def test_bad_input_leaves_no_output(tmp_path, change, message):
+    out = tmp_path / "out.g.vcf"
+    with pytest.raises(InputError, match=message):
+        run("-R", ROOT / "data" / "reference.fa.gz", "-V", altered(tmp_path, change), "-V", JOINT / "as1.g.vcf.gz", "-O", out)
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_arguments_of_gatk_that_are_missing_are_named(tmp_path):
+    with pytest.raises(UserError, match="--call-genotypes: this argument of GATK CombineGVCFs is not supported"):
+        run("-R", ROOT / "data" / "reference.fa.gz", "-V", FILES[0], "-O", tmp_path / "x.g.vcf", "--call-genotypes")
