@@ -30,6 +30,7 @@ if "NUMBA_CACHE_DIR" not in os.environ:
     os.environ["NUMBA_CACHE_DIR"] = str(_dir)
 
 import numba  # noqa: E402
+from numba.core.caching import IndexDataCacheFile  # noqa: E402
 
 _IMPORT = re.compile(r"^from gpugenome\.kernels(?:\.(\w+))? import ([^#]*?)(?:\)|$)", re.M | re.S)
 
@@ -58,6 +59,16 @@ def stamp(path: Path) -> str:
     return digest.hexdigest()
 
 
+class _CacheFile(IndexDataCacheFile):
+    """Compiled code of a function on disk. Code that cannot be written (full disk, folder gone) is used all the same."""
+
+    def save(self, key, data):
+        try:
+            super().save(key, data)
+        except OSError:
+            pass
+
+
 def jit(function):
     """Decorator of all CPU kernels: nogil, cached on disk, numpy error model, no fastmath.
 
@@ -71,7 +82,7 @@ def jit(function):
         folder = Path(os.environ["NUMBA_CACHE_DIR"], stamp(file)[:20])
         folder.mkdir(exist_ok=True)
         cache = compiled._cache._cache_file
-        compiled._cache._cache_file = type(cache)(str(folder), cache._index_name.removesuffix(".nbi"), stamp(file))
+        compiled._cache._cache_file = _CacheFile(str(folder), cache._index_name.removesuffix(".nbi"), stamp(file))
     return compiled
 
 

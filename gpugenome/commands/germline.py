@@ -77,7 +77,7 @@ def command(reference, alignment, inputs, sites, output, out_bam, out_recal_file
     from gpugenome.steps.bqsr import TableOptions
     from gpugenome.steps.germline import marked_reads, recalibrated, recalibration_table
 
-    backend = announce(device, threads)
+    backend = announce(device, threads, "germline")
     n, budget = backend.threads, memory or default_memory()
     genome = Reference(reference)
     with ExitStack() as stack:

@@ -40,7 +40,7 @@ def command(reference, inputs, output, dbsnp, alleles, table_path, bamout, assem
     from gpugenome.io.headers import check_dictionary
     from gpugenome.progress import announce
 
-    backend = announce(device, threads)
+    backend = announce(device, threads, "haplotypecaller")
     genome = Reference(reference)
     with ExitStack() as stack:
         spill = stack.enter_context(SpillFolder(tmp_dir))
