@@ -42,3 +42,24 @@ for stage in aligned sorted markdup markdup.querygrouped recalibrated unsorted.s
         unsorted.markdup.queryname; do
     echo "$(samtools view $stage.bam | sha256sum | cut -d' ' -f1)  $stage"
 done > "$out/records.sha256"
+# Filters and selections: SHA-256 of the record lines; the commands stand in filters.sha256 itself (tab-separated: sum, VCF, command).
+# mixed_sites.vcf.gz is from benchmarks/fuzz_filters.py --make data/mixed_sites.vcf.gz 77.
+hardfilter() {      # hardfilter VCF: GATK's recommended filters, to filtered.vcf
+    "$gatk" SelectVariants -V "$1" -O snps.vcf -select-type SNP
+    "$gatk" SelectVariants -V "$1" -O indels.vcf -select-type INDEL -select-type MIXED
+    "$gatk" VariantFiltration -V snps.vcf -O snps.filtered.vcf -filter "QD < 2.0" --filter-name QD2 \
+        -filter "QUAL < 30.0" --filter-name QUAL30 -filter "SOR > 3.0" --filter-name SOR3 -filter "FS > 60.0" --filter-name FS60 \
+        -filter "MQ < 40.0" --filter-name MQ40 -filter "MQRankSum < -12.5" --filter-name MQRankSum-12.5 \
+        -filter "ReadPosRankSum < -8.0" --filter-name ReadPosRankSum-8
+    "$gatk" VariantFiltration -V indels.vcf -O indels.filtered.vcf -filter "QD < 2.0" --filter-name QD2 \
+        -filter "QUAL < 30.0" --filter-name QUAL30 -filter "FS > 200.0" --filter-name FS200 \
+        -filter "ReadPosRankSum < -20.0" --filter-name ReadPosRankSum-20
+    "$gatk" MergeVcfs -I snps.filtered.vcf -I indels.filtered.vcf -O filtered.vcf
+}
+cp "$out"/calls.vcf.gz "$out"/calls.g.vcf.gz "$here"/mixed_sites.vcf.gz .
+for vcf in calls.vcf.gz calls.g.vcf.gz mixed_sites.vcf.gz; do tabix -p vcf "$vcf"; done
+while IFS=$'\t' read -r _ vcf command; do
+    if [ "$command" = hardfilter ]; then hardfilter "$vcf"; else eval "\"\$gatk\" $command -V \"\$vcf\" -O filtered.vcf"; fi < /dev/null > /dev/null
+    printf '%s\t%s\t%s\n' "$(grep -v '^#' filtered.vcf | sha256sum | cut -d' ' -f1)" "$vcf" "$command"
+done < "$out/filters.sha256" > filters.sha256
+mv filters.sha256 "$out/filters.sha256"

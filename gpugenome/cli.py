@@ -24,6 +24,9 @@ COMMANDS = {
     "haplotypecaller": "Call variants (GATK HaplotypeCaller).",
     "combinegvcfs": "Combine GVCFs of several samples (GATK CombineGVCFs).",
     "genotypegvcfs": "Genotype GVCFs of one or many samples (GATK GenotypeGVCFs).",
+    "variantfiltration": "Name filters of records and genotypes (GATK VariantFiltration).",
+    "selectvariants": "Select records, samples and alleles (GATK SelectVariants).",
+    "hardfilter": "GATK's recommended hard filters for SNPs and indels in one pass.",
     "gatherbqsr": "Gather recalibration tables of scattered runs.",
     "concordance": "Compare two VCFs, field by field.",
 }

@@ -250,7 +250,7 @@ def render_genotypes(begin, end, allele, phased, out, length):
 
 
 @jit
-def _copy(out, at, source):
+def copy(out, at, source):
     target = out[at : at + len(source)]
     for k in range(len(source)):
         target[k] = source[k]
@@ -271,7 +271,7 @@ def render_phase_ids(begin, end, group_call, group_start, allele_offset, allele_
         ref = allele_offset[group_call[i]]
         for row in (ref, ref + 1):
             out[at] = 95
-            at = _copy(out, at + 1, allele_base[allele_base_offset[row] : allele_base_offset[row + 1]])
+            at = copy(out, at + 1, allele_base[allele_base_offset[row] : allele_base_offset[row + 1]])
         length[i] = at - start[i]
 
 
@@ -282,7 +282,7 @@ def _put_alleles(out, at, allele_base, allele_base_offset, a, b):
         if j > a:
             out[at] = TAB if j == a + 1 else COMMA
             at += 1
-        at = _copy(out, at, allele_base[allele_base_offset[j] : allele_base_offset[j + 1]])
+        at = copy(out, at, allele_base[allele_base_offset[j] : allele_base_offset[j + 1]])
     if b == a + 1:
         out[at] = TAB
         out[at + 1] = DOT
@@ -291,7 +291,7 @@ def _put_alleles(out, at, allele_base, allele_base_offset, a, b):
 
 
 @jit
-def _put_info(out, at, i, arena, start, length, key, key_offset):
+def put_info(out, at, i, arena, start, length, key, key_offset):
     first = at
     for k in range(len(key_offset) - 1):
         n = length[k, i]
@@ -300,10 +300,10 @@ def _put_info(out, at, i, arena, start, length, key, key_offset):
         if at > first:
             out[at] = SEMICOLON
             at += 1
-        at = _copy(out, at, key[key_offset[k] : key_offset[k + 1]])
+        at = copy(out, at, key[key_offset[k] : key_offset[k + 1]])
         if n > 0:
             out[at] = EQUALS
-            at = _copy(out, at + 1, arena[start[k, i] : start[k, i] + n])
+            at = copy(out, at + 1, arena[start[k, i] : start[k, i] + n])
     if at == first:
         out[at] = DOT
         at += 1
@@ -320,7 +320,7 @@ def _is_missing(text):
 
 
 @jit
-def _put_samples(out, at, i, samples, arena, start, length, key, key_offset):
+def put_samples(out, at, i, samples, arena, start, length, key, key_offset):
     """FORMAT and the sample columns of record i: a tab before each."""
     n_keys = len(key_offset) - 1
     out[at] = TAB
@@ -334,7 +334,7 @@ def _put_samples(out, at, i, samples, arena, start, length, key, key_offset):
             if at > first:
                 out[at] = COLON
                 at += 1
-            at = _copy(out, at, key[key_offset[k] : key_offset[k + 1]])
+            at = copy(out, at, key[key_offset[k] : key_offset[k + 1]])
     for s in range(samples):
         row = i * samples + s
         out[at] = TAB
@@ -355,7 +355,7 @@ def _put_samples(out, at, i, samples, arena, start, length, key, key_offset):
                 out[at] = DOT
                 at += 1
             else:
-                at = _copy(out, at, arena[start[k, row] : start[k, row] + n])
+                at = copy(out, at, arena[start[k, row] : start[k, row] + n])
             if written == 0 or not (n < 0 or _is_missing(arena[start[k, row] : start[k, row] + n])):
                 kept = at
             written += 1
@@ -373,7 +373,7 @@ def format_lines(begin, end, contig, pos, allele_offset, allele_base, allele_bas
     0 is a flag), FORMAT (format_*[f, n * samples], GT first). samples: 0 leaves FORMAT out.
     """
     for i in range(begin, end):
-        at = _copy(out, out_start[i], contig)
+        at = copy(out, out_start[i], contig)
         out[at] = TAB
         at = put_int(out, at + 1, pos[i] + 1)
         for column in range(3):
@@ -387,11 +387,11 @@ def format_lines(begin, end, contig, pos, allele_offset, allele_base, allele_bas
                 out[at] = DOT
                 at += 1
             else:
-                at = _copy(out, at, arena[site_start[column, i] : site_start[column, i] + n])
+                at = copy(out, at, arena[site_start[column, i] : site_start[column, i] + n])
         out[at] = TAB
-        at = _put_info(out, at + 1, i, arena, info_start, info_length, info_key, info_key_offset)
+        at = put_info(out, at + 1, i, arena, info_start, info_length, info_key, info_key_offset)
         if samples > 0:
-            at = _put_samples(out, at, i, samples, arena, format_start, format_length, format_key, format_key_offset)
+            at = put_samples(out, at, i, samples, arena, format_start, format_length, format_key, format_key_offset)
         out[at] = NEWLINE
         out_length[i] = at + 1 - out_start[i]
 
@@ -400,4 +400,4 @@ def format_lines(begin, end, contig, pos, allele_offset, allele_base, allele_bas
 def compact(begin, end, source, source_start, out, out_offset):
     """Copy rows source[source_start[i]:] to out[out_offset[i] : out_offset[i + 1]]."""
     for i in range(begin, end):
-        _copy(out, out_offset[i], source[source_start[i] : source_start[i] + out_offset[i + 1] - out_offset[i]])
+        copy(out, out_offset[i], source[source_start[i] : source_start[i] + out_offset[i + 1] - out_offset[i]])

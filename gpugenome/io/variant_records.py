@@ -49,7 +49,7 @@ class VariantHeader:
     """The header of a VCF.
 
     lines: without "##", in order, the first is fileformat. samples: names in the order of the columns. contigs: length by name, -1 where
-    the line has none. info, formats: (Number, Type) by key.
+    the line has none. info, formats: (Number, Type) by key. filters: IDs of the FILTER lines.
     """
 
     path: str
@@ -58,6 +58,7 @@ class VariantHeader:
     contigs: dict[str, int] = field(default_factory=dict)
     info: dict[str, tuple[str, str]] = field(default_factory=dict)
     formats: dict[str, tuple[str, str]] = field(default_factory=dict)
+    filters: list[str] = field(default_factory=list)
 
     @classmethod
     def parse(cls, path: str, text: bytes) -> "VariantHeader":
@@ -79,12 +80,14 @@ class VariantHeader:
         header = cls(path, [line.removeprefix("##") for line in meta], names[9:])
         for number, line in enumerate(header.lines, 1):
             kind, _, rest = line.partition("=")
-            if kind not in ("contig", "INFO", "FORMAT"):
+            if kind not in ("contig", "INFO", "FORMAT", "FILTER"):
                 continue
             try:
                 tags = _attributes(line)
                 if kind == "contig":
                     header.contigs[tags["ID"]] = int(tags.get("length", -1))
+                elif kind == "FILTER":
+                    header.filters.append(tags["ID"])
                 else:
                     (header.info if kind == "INFO" else header.formats)[tags["ID"]] = tags["Number"], tags["Type"]
             except (ValueError, KeyError):
@@ -265,16 +268,16 @@ class VariantRecords:
 class VariantFile:
     """A VCF (plain, gzip or BGZF) read in pieces.
 
-    contigs: names of the contigs that records may lie on, in the order of their numbers (those of the reference).
+    contigs: names of the contigs that records may lie on, in the order of their numbers (those of the reference); None: those of the
+    header's contig lines.
 
     Raises
     ------
     InputError: the file cannot be read, is no VCF, or has no #CHROM line.
     """
 
-    def __init__(self, path: str, contigs, threads: int = 1, piece_bytes: int = PIECE_BYTES):
+    def __init__(self, path: str, contigs=None, threads: int = 1, piece_bytes: int = PIECE_BYTES):
         self.path, self.threads = path, threads
-        self._contigs = {name: i for i, name in enumerate(contigs)}
         self._lines = whole_lines(path, threads, piece_bytes)
         text, at = np.empty(0, np.uint8), -1
         for piece in self._lines:
@@ -288,6 +291,7 @@ class VariantFile:
             raise InputError(path, "has no #CHROM line")
         stop = at + 1 + int(np.argmax(np.append(text[at + 1 :], np.uint8(10)) == 10))
         self.header = VariantHeader.parse(path, text[:stop].tobytes())
+        self._contigs = {name: i for i, name in enumerate(self.header.contigs if contigs is None else contigs)}
         self._rest = text[stop:]
         self._expected = 8 if not self.header.samples else 9 + len(self.header.samples)
 

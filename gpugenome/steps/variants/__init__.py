@@ -1,0 +1,1 @@
+"""Filters and selections of the records of a VCF: VariantFiltration, SelectVariants and the two combined."""
