@@ -31,7 +31,7 @@ from harness import find_gatk  # noqa: E402
 from gpugenome.io.fasta import Reference  # noqa: E402
 
 SHARED = ROOT.parent / "shared"
-DATA, DEMO, RECORDED = ROOT / "data", "demo1:8001-48000", "demo1:11501-14500"
+DATA, DEMO, RECORDED, STRESS = ROOT / "data", "demo1:8001-48000", "demo1:11501-14500", "chr20:20001-36000"
 AMPLICONS = [f"demo1:{i}-{i + 319}" for i in range(10_000, 60_000, 2_500)]
 
 
@@ -72,6 +72,11 @@ SETS = {
     "ploidy_1_gvcf": Set(("demo",), GVCF + "-ploidy 1"),
     "ploidy_4_gvcf": Set(("demo",), GVCF + "-ploidy 4"),
     "padding_intersection": Set(("demo",), "-L {region} -L {bed} -ip 50 -isr INTERSECTION"),
+    "bed_gvcf": Set(("demo",), GVCF + "-L {bed}"),
+    "vcf_intervals": Set(("demo",), "-L {known} -ip 30 -XL demo1:100000-200000 -XL demo2"),
+    "vcf_intervals_gvcf": Set(("demo",), GVCF + "-L {known} -ip 5 -XL demo1:100000-200000 -XL demo2"),
+    "two_contigs_gvcf": Set(("demo",), GVCF + "-L demo2:1-9000 -L demo1:192001-200000"),
+    "two_contigs": Set(("demo",), "-L demo2:1-9000 -L demo1:160001-200000"),
     "exclude": Set(("demo",), "-L {region} -XL {bed} -ixp 20"),
     "bed_overlapping_only": Set(("demo",), "-L {bed} -imr OVERLAPPING_ONLY"),
     "dbsnp": Set(("demo",), "--dbsnp {known}"),
@@ -91,6 +96,7 @@ SETS = {
     "amplicons_gvcf": Set(("amplicons",), GVCF, region="demo1:9001-30000"),
     "amplicons_5_a_start": Set(("amplicons",), "--max-reads-per-alignment-start 5", region=""),
     "amplicons_all": Set(("amplicons",), "--max-reads-per-alignment-start 0", region=""),
+    "deep_gvcf": Set(("deep",), GVCF, region="demo1:9001-14000"),
     "start_5": Set(("deep",), "--max-reads-per-alignment-start 5", region="demo1:9001-14000"),
     "deep": Set(("deep",), region="demo1:9001-14000"),
     "two_samples": Set(("two_samples",)),
@@ -109,6 +115,7 @@ SETS = {
     "cram": Set(("cram",)),
     "double_precision": Set(("demo",), "--native-pair-hmm-use-double-precision"),
     "no_soft_clips": Set(("demo",), "--dont-use-soft-clipped-bases"),
+    "no_soft_clips_gvcf": Set(("demo",), GVCF + "--dont-use-soft-clipped-bases"),
     "pruning_3": Set(("demo",), "--min-pruning 3"),
     "pruning_1": Set(("demo",), "--min-pruning 1"),
     "pruning_0": Set(("demo",), "--min-pruning 0", region=RECORDED),
@@ -193,12 +200,28 @@ SHARED_SETS = {
     "na12878_gvcf": gold("na12878", GVCF),
     "na12878_ploidy_4": gold("na12878", "-ploidy 4"),
     "na12878_bqsr_gvcf": Set(("na12878_markdup",), GVCF, gatk_reads=("na12878",), ours="-bqsr {na12878_table}", region="chr21:1-60000"),
+    "stress": Set(("stress",), region=STRESS),
+    "stress_gvcf": Set(("stress",), GVCF, region=STRESS),
+    "stress_mnp_gvcf": Set(("stress",), GVCF + "--max-mnp-distance 2", region=STRESS),
+    "stress_ploidy_4": Set(("stress",), "-ploidy 4", region=STRESS),
+    "stress_ploidy_3_gvcf": Set(("stress",), GVCF + "-ploidy 3", region=STRESS),
+    "stress_alternates_2": Set(("stress",), "--max-alternate-alleles 2", region=STRESS),
+    "stress_genotypes_10": Set(("stress",), "-ploidy 3 --max-genotype-count 10", region=STRESS),
+    "stress_active": Set(("stress",), "--output-mode EMIT_ALL_ACTIVE_SITES -stand-call-conf 10", region=STRESS),
+    "stress_double": Set(("stress",), "--native-pair-hmm-use-double-precision --pcr-indel-model HOSTILE", region=STRESS),
+    "stress_bamout": Set(("stress",), "-bamout {out}.bam --bam-writer-type ALL_POSSIBLE_HAPLOTYPES", files=("bam",), region=STRESS),
+    "stress_alleles": Set(("stress",), "-bamout {out}.bam --alleles {hg002_known} --max-mnp-distance 1", files=("bam",), region=STRESS),
+    "stress_alleles_gvcf": Set(("stress",), GVCF + "--alleles {hg002_known} -A AssemblyComplexity", region=STRESS),
+    "stress_start": Set(("stress2",), GVCF, region="chr21:1-15000"),
+    "stress_start_pruning": Set(("stress2",), "--min-pruning 1 --recover-all-dangling-branches", region="chr21:1-15000"),
+    "stress_start_kmers": Set(("stress2",), "--kmer-size 15 --allow-non-unique-kmers-in-ref", region="chr21:1-15000"),
     "multi_rg": gold("multi_rg"),
     "hg002_bamout": gold("hg002", "-bamout {out}.bam", ("bam",)),
     "na12878_bamout_all": gold("na12878", "-bamout {out}.bam --bam-writer-type ALL_POSSIBLE_HAPLOTYPES", ("bam",)),
     "multi_rg_bamout": gold("multi_rg", "-bamout {out}.bam", ("bam",)),
     "multi_rg_gvcf": gold("multi_rg", GVCF + "-ploidy 3"),
 }
+REFERENCES = {"stress": "hg002", "stress2": "na12878"}
 GOLDEN = {"hg002": "hg002_chr20", "na12878": "na12878_chr21", "multi_rg": "na12878_chr21/multi_rg"}
 
 
@@ -238,10 +261,23 @@ def make_inputs(folder):
        folder)  # fmt: skip
     for reads in (*folder.glob("*.bam"), *folder.glob("*.cram")):
         sh(f"samtools index {reads.name}", folder)
+    if SHARED.is_dir():
+        make_stress(folder)
     make_given_alleles(folder)
     make_tiny(folder)
     make_kilobase(folder)
     (folder / "complete").touch()
+
+
+def make_stress(folder):
+    """Reads of several much changed haplotypes, by the specification's generator."""
+    tool = SHARED / "spec" / "check" / "make_stress_reads.py"
+    for name, what in (("stress", "chr20:20001-50000 1 stress 3 0.01 12"), ("stress2", "chr21:1-15000 2 stress2 5 0.03 10")):
+        fasta = f"{REFERENCES[name]}.fa"
+        sh(f"bwa index {fasta} 2> /dev/null; {sys.executable} {tool} {fasta} {what}; "
+           f"bwa mem -t 2 -R '@RG\\tID:s\\tSM:stress\\tPL:ILLUMINA' {fasta} {name}_1.fq {name}_2.fq 2> /dev/null | "
+           f"samtools sort -o {name}.bam -; samtools index {name}.bam; rm {name}_?.fq", folder)  # fmt: skip
+    sh(f"bcftools view {SHARED}/data/hg002_chr20/known_sites.vcf.gz -Oz -o hg002_known.vcf.gz; tabix -f hg002_known.vcf.gz", folder)
 
 
 def make_tiny(folder):
@@ -360,7 +396,8 @@ def made_allele(rng, bases, kind):
 
 def paths(folder):
     """What `{name}` in options stands for."""
-    vcfs = {name: folder / f"{name}.vcf.gz" for name in ("known", "truth", "given", "given_snps", "given_indels", "given_multi")}
+    names = "known", "truth", "given", "given_snps", "given_indels", "given_multi", "hg002_known"
+    vcfs = {name: folder / f"{name}.vcf.gz" for name in names}
     return {**vcfs, "bed": folder / "bed.bed", "hg002_table": folder / "hg002.table", "na12878_table": folder / "na12878.table"}
 
 
@@ -368,7 +405,7 @@ def arguments(chosen, reads, options, folder, out, **others):
     """Arguments of a run, after the program's name."""
     reads = [next(p for p in (folder / f"{r}.bam", folder / f"{r}.cram") if p.exists()) for r in reads]
     name = chosen.reads[0].removesuffix("_markdup")
-    fasta = folder / (f"{name}.fa" if (folder / f"{name}.fa").exists() else "demo.fa")
+    fasta = folder / f"{REFERENCES.get(name, name if (folder / f'{name}.fa').exists() else 'demo')}.fa"
     options = options if "-L " in options or not chosen.region else options + " -L {region}"
     words = [w.format(**{**paths(folder), "region": chosen.region, "out": out, **others}) for w in options.split()]
     return ["HaplotypeCaller", "-R", fasta, *[w for r in reads for w in ("-I", r)], "-O", out, *words]
