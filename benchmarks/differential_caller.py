@@ -12,6 +12,7 @@ Needs GATK (environment variable GATK, else ../shared/tools/get-gatk), samtools,
 import argparse
 import gzip
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -467,17 +468,70 @@ def compare(gatk, ours, files):
     return out
 
 
-def run_gatk(command, out):
-    """Whether GATK made `out`, from this command or from the same one before."""
-    text, log = " ".join(map(str, command)), Path(f"{out}.command")
-    if log.exists() and log.read_text() == text:
-        return out.exists()
-    done = subprocess.run([*map(str, command), "--verbosity", "ERROR", "--QUIET", "true"], capture_output=True, text=True)
-    Path(f"{out}.log").write_text(done.stderr)
-    if done.returncode:
-        out.unlink(missing_ok=True)
-    log.write_text(text)
-    return done.returncode == 0
+class Gatk:
+    """GATK: its tools in one Java process where its jars are in `lib` beside the wrapper, as get-gatk puts them."""
+
+    _SERVER = """
+import java.io.*;
+import org.broadinstitute.hellbender.Main;
+import org.broadinstitute.hellbender.utils.Utils;
+
+public class Serve {
+    public static void main(String[] none) throws Exception {
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
+        for (String line; (line = in.readLine()) != null; ) {
+            String outcome = "@@made";
+            Utils.resetRandomGenerator();  // as a process of its own would begin
+            try {
+                new Main().instanceMain(line.split("\\t"));
+            } catch (Throwable e) {
+                outcome = "@@failed";
+                System.out.println(e);
+            }
+            System.out.println(outcome);
+            System.out.flush();
+        }
+    }
+}
+"""
+
+    def __init__(self, program, folder):
+        self._program, self._folder, self._server = program, folder, None
+        self._jars = Path(program).resolve().parent / "lib"
+
+    def _start(self):
+        source = self._folder / "Serve.java"
+        source.write_text(self._SERVER)
+        options = [f"-Xmx{os.environ.get('GATK_XMX', '2g')}", "-Dsamjdk.use_async_io_read_samtools=false",
+                   "-Dsamjdk.use_async_io_write_samtools=true", "-Dsamjdk.compression_level=2"]  # fmt: skip
+        self._server = subprocess.Popen(["java", *options, "-cp", f"{self._jars}/*", str(source)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
+
+    def run(self, arguments, out):
+        """Whether GATK made `out`, now or with the same arguments before."""
+        words = [*map(str, arguments), "--verbosity", "ERROR", "--QUIET", "true"]
+        text, log = " ".join(words), Path(f"{out}.command")
+        if log.exists() and log.read_text() == text:
+            return out.exists()
+        if not self._jars.is_dir():
+            done = subprocess.run([self._program, *words], capture_output=True, text=True)
+            made, messages = done.returncode == 0, done.stderr
+        else:
+            if self._server is None:
+                self._start()
+            self._server.stdin.write("\t".join(words) + "\n")
+            self._server.stdin.flush()
+            messages = ""
+            while not (line := self._server.stdout.readline()).startswith("@@"):
+                if not line:
+                    sys.exit(f"GATK's process ended: {messages}")
+                messages += line
+            made = line.strip() == "@@made"
+        Path(f"{out}.log").write_text(messages)
+        if not made:
+            out.unlink(missing_ok=True)
+        log.write_text(text)
+        return made
 
 
 def run_set(name, chosen, folder, gatk, args):
@@ -485,7 +539,7 @@ def run_set(name, chosen, folder, gatk, args):
     real, ours = (folder / who / f"{name}.{chosen.vcf}" for who in ("gatk", "ours"))
     for path in (real, ours):
         path.parent.mkdir(exist_ok=True)
-    made = run_gatk([gatk, *arguments(chosen, chosen.gatk_reads or chosen.reads, chosen.options, folder, real)], real)
+    made = gatk.run(arguments(chosen, chosen.gatk_reads or chosen.reads, chosen.options, folder, real), real)
     options = f"{chosen.options} {chosen.ours}"
     command = [sys.executable, "-m", "gpugenome.cli", *map(str, arguments(chosen, chosen.reads, options, folder, ours))]
     command[3] = "haplotypecaller"
@@ -509,7 +563,7 @@ def record(name, chosen, folder, gatk, target):
     contig, low, high = re.split("[:-]", chosen.region or RECORDED)
     region = chosen.region if own or int(high) - int(low) < 5_000 else RECORDED
     command = arguments(chosen, chosen.reads, options, folder, real, region=region, bed=folder / "few.bed")
-    if not run_gatk([gatk, *command], real):
+    if not gatk.run(command, real):
         return print(f"{name}: GATK failed, see {real}.log")
     inputs = target / "inputs"
     inputs.mkdir(exist_ok=True)
@@ -563,6 +617,7 @@ def main():
         sys.exit(f"not found: {', '.join(missing)}")
     folder = args.folder.resolve()
     make_inputs(folder)
+    gatk = Gatk(gatk, folder)
     if args.record:
         args.record.mkdir(parents=True, exist_ok=True)
         for name in chosen:
