@@ -10,8 +10,10 @@ Needs GATK (environment variable GATK, else ../shared/tools/get-gatk), samtools,
 """
 
 import argparse
+import contextlib
 import gzip
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -22,6 +24,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import click
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,6 +32,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from harness import find_gatk  # noqa: E402
 
+from gpugenome.cli import cli  # noqa: E402
+from gpugenome.errors import UserError  # noqa: E402
 from gpugenome.io.fasta import Reference  # noqa: E402
 
 SHARED = ROOT.parent / "shared"
@@ -541,16 +546,19 @@ def run_set(name, chosen, folder, gatk, args):
         path.parent.mkdir(exist_ok=True)
     made = gatk.run(arguments(chosen, chosen.gatk_reads or chosen.reads, chosen.options, folder, real), real)
     options = f"{chosen.options} {chosen.ours}"
-    command = [sys.executable, "-m", "gpugenome.cli", *map(str, arguments(chosen, chosen.reads, options, folder, ours))]
-    command[3] = "haplotypecaller"
-    started = time.perf_counter()
-    done = subprocess.run([*command, "--threads", str(args.threads), "--device", args.device], cwd=ROOT, capture_output=True, text=True)
+    words = ["haplotypecaller", *map(str, arguments(chosen, chosen.reads, options, folder, ours)[1:])]
+    started, refusal = time.perf_counter(), None
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            cli.main(args=[*words, "--threads", str(args.threads), "--device", args.device], standalone_mode=False)
+    except (UserError, click.ClickException) as e:
+        refusal = str(e)
     seconds = time.perf_counter() - started
-    if done.returncode == 2 and not made:
+    if refusal and not made:
         return Outcome(0, 0, 0), seconds, ""
-    if done.returncode or not made:
-        words = done.stderr.strip().splitlines()[-1:] if done.returncode else ["made an output"]
-        return None, seconds, f"ours: {words}; GATK {'made an output' if made else f'failed, see {real}.log'}"
+    if refusal or not made:
+        theirs = "made an output" if made else f"failed, see {real}.log"
+        return None, seconds, f"ours: {refusal or 'made an output'}; GATK {theirs}"
     return compare(real, ours, chosen.files), seconds, ""
 
 
