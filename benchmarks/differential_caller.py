@@ -568,7 +568,7 @@ def record(name, chosen, folder, gatk, target):
     real.parent.mkdir(exist_ok=True)
     own = (folder / f"{chosen.reads[0]}.fa").exists() and chosen.reads[0] != "demo"
     options = chosen.options if "-L " in chosen.options or own else chosen.options + " -L {region}"
-    contig, low, high = re.split("[:-]", chosen.region or RECORDED)
+    _, low, high = re.split("[:-]", chosen.region or DEMO)
     region = chosen.region if own or int(high) - int(low) < 5_000 else RECORDED
     command = arguments(chosen, chosen.reads, options, folder, real, region=region, bed=folder / "few.bed")
     if not gatk.run(command, real):
@@ -598,7 +598,7 @@ def record(name, chosen, folder, gatk, target):
 
 
 def keep(path, lines):
-    with gzip.GzipFile(path, "wb", mtime=0, filename="") as f:
+    with open(path, "wb") as raw, gzip.GzipFile(filename="", mode="wb", mtime=0, fileobj=raw) as f:
         f.write("\n".join([*lines, ""]).encode())
 
 
