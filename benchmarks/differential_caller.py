@@ -5,7 +5,7 @@
 Inputs are made once in FOLDER: slices of the golden reads (data/golden; ../shared/golden where it is there), their CRAM, two samples,
 two files, and reads by art_illumina on the demo genome (2 x 100, 2 x 250, amplicons at 300x). A line a set: records of GATK, records that
 differ, header lines that differ (`##source` and the command line are left out), other files that differ. Exit code 1 where one does.
---record FOLDER: no comparison; GATK's outputs over a few kb go to FOLDER with slices of their inputs, for the tests (tests/recorded).
+--record FOLDER: no comparison; GATK's outputs over a few kb go to FOLDER with slices of their inputs (as in tests/recorded/caller).
 Needs GATK (environment variable GATK, else ../shared/tools/get-gatk), samtools, bcftools, bwa, art_illumina.
 """
 

@@ -8,3 +8,7 @@ from recorded_calls import recorded, run_recorded
 def test_is_what_gatk_wrote(name, demo, tmp_path):
     ours, expected = run_recorded(name, demo, tmp_path)
     assert ours == expected
+
+
+def test_all_runs_are_here():
+    assert len(recorded()) == 88
