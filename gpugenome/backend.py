@@ -43,21 +43,28 @@ class Twin:
         """The arrays where the kernels want them: as they are, or copied to the GPU."""
         if not self.on_gpu:
             return arrays
-        from numba import cuda
+        from gpugenome.kernels.launch_cuda import LOCK, cuda
 
-        return tuple(cuda.to_device(a) for a in arrays)
+        with LOCK:
+            return tuple(cuda.to_device(a) for a in arrays)
 
     def take(self, *arrays) -> tuple:
         """The arrays in host memory, once the kernels that write them are done."""
-        return tuple(a.copy_to_host() for a in arrays) if self.on_gpu else arrays
+        if not self.on_gpu:
+            return arrays
+        from gpugenome.kernels.launch_cuda import LOCK
+
+        with LOCK:
+            return tuple(a.copy_to_host() for a in arrays)
 
     def empty(self, shape, dtype):
         """An output array for the kernels."""
         if not self.on_gpu:
             return np.empty(shape, dtype)
-        from numba import cuda
+        from gpugenome.kernels.launch_cuda import LOCK, cuda
 
-        return cuda.device_array(shape, dtype)
+        with LOCK:
+            return cuda.device_array(shape, dtype)
 
 
 @dataclass(frozen=True)

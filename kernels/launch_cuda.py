@@ -1,10 +1,15 @@
 """How CUDA kernels are launched: called like their CPU twins, `kernel(begin, end, ...)`, with arrays on the device."""
 
+import threading
 from pathlib import Path
 
 from gpugenome.kernels.launch import stamp  # before numba: it says where compiled kernels are cached
 
 from numba import cuda  # isort: skip
+
+
+LOCK = threading.RLock()
+"""Held by whoever talks to the driver: numba-cuda's modules and its memory manager are not made for several threads."""
 
 
 class Kernel:
@@ -25,7 +30,8 @@ class Kernel:
     def __call__(self, begin, end, *args):
         if end > begin:
             items = self.block // self.per_item
-            self.compiled[-(-(end - begin) // items), self.block](begin, end, *args)
+            with LOCK:
+                self.compiled[-(-(end - begin) // items), self.block](begin, end, *args)
 
 
 def kernel(**options):
