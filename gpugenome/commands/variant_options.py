@@ -4,6 +4,7 @@ import click
 
 from gpugenome.commands.options import check_input, check_output
 
+_HEADER_BYTES = 1 << 20
 variant = click.option("--variant", "-V", type=click.Path(), required=True, help="VCF to read (plain, gzip or BGZF).")
 optional_reference = click.option("--reference", "-R", type=click.Path(), help="Reference FASTA; not needed.")
 output = click.option("--output", "-O", type=click.Path(), required=True, help=".vcf or .vcf.gz; '-' is plain VCF on standard output.")
@@ -40,7 +41,7 @@ def open_variants(variant, reference, output, intervals, threads, others=()):
         check_input(path)
     check_output(output, *paths)
     threads = threads or backend.usable_threads()
-    header = VariantFile(variant, None, threads).header
+    header = VariantFile(variant, None, threads, _HEADER_BYTES).header
     names, lengths = list(header.contigs), list(header.contigs.values())
     if reference:
         from gpugenome.io.fasta import Reference

@@ -279,18 +279,20 @@ class VariantFile:
     def __init__(self, path: str, contigs=None, threads: int = 1, piece_bytes: int = PIECE_BYTES):
         self.path, self.threads = path, threads
         self._lines = whole_lines(path, threads, piece_bytes)
-        text, at = np.empty(0, np.uint8), -1
+        text, raw, at = np.empty(0, np.uint8), b"", -1
         for piece in self._lines:
             text = np.concatenate([text, piece]) if len(text) else piece
-            at = text.tobytes().find(b"\n#CHROM")
+            raw = text.tobytes()
+            at = raw.find(b"\n#CHROM")
             if at >= 0:
                 break
         if at < 0:
-            if not text[:16].tobytes().startswith(b"##fileformat=VCF"):
+            if not raw.startswith(b"##fileformat=VCF"):
                 raise InputError(path, "is not a VCF: it does not begin with ##fileformat=VCF")
             raise InputError(path, "has no #CHROM line")
-        stop = at + 1 + int(np.argmax(np.append(text[at + 1 :], np.uint8(10)) == 10))
-        self.header = VariantHeader.parse(path, text[:stop].tobytes())
+        stop = raw.find(b"\n", at + 1)
+        stop = len(raw) if stop < 0 else stop
+        self.header = VariantHeader.parse(path, raw[:stop])
         self._contigs = {name: i for i, name in enumerate(self.header.contigs if contigs is None else contigs)}
         self._rest = text[stop:]
         self._expected = 8 if not self.header.samples else 9 + len(self.header.samples)
