@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from gpugenome.commands.combinegvcfs import command
 from gpugenome.errors import InputError, UserError
+from gpugenome.gatk.annotations import joint_annotations
 from gpugenome.io.fasta import Reference
 from gpugenome.steps.combinegvcfs import GvcfCombiner
 from gpugenome.steps.gvcf_inputs import open_inputs
@@ -35,6 +36,7 @@ def lines(path):
     "wanted, arguments",
     [
         ("combined.g.vcf.gz", []),
+        ("combined_as.g.vcf.gz", ["-G", "StandardAnnotation", "-G", "AS_StandardAnnotation"]),
         ("banded.g.vcf.gz", ["--break-bands-at-multiples-of", 100, "-L", "demo1:21000-22200"]),
         ("positions.g.vcf.gz", ["--convert-to-base-pair-resolution"]),
     ],
@@ -50,7 +52,7 @@ def test_records_of_gatk(tmp_path, wanted, arguments):
 def test_windows_and_threads_do_not_matter(threads, piece_bytes):
     genome = Reference(str(ROOT / "data" / "reference.fa.gz"))
     inputs, samples = open_inputs([str(f) for f in FILES], genome.names, genome.lengths, "reference", threads, piece_bytes)
-    combiner = GvcfCombiner(inputs, samples, genome.names, genome.bases_upper_acgtn, threads=threads)
+    combiner = GvcfCombiner(inputs, samples, genome.names, genome.bases_upper_acgtn, joint_annotations(), threads=threads)
     parts = list(combiner.lines())
     assert len(parts) > 4
     text = np.concatenate([p.text[p.offset[0] : p.offset[-1]] for p in parts]).tobytes().decode().splitlines()

@@ -55,6 +55,12 @@ def test_samples_of_several_ploidies(reference, tmp_path, inputs):
     check(reference, tmp_path, "genotyped.vcf.gz", *inputs, "-stand-call-conf", 10, "--dbsnp", DEMO / "known_sites.vcf.gz")
 
 
+@pytest.mark.parametrize("inputs", [["-V", JOINT / "combined_as.g.vcf.gz"], SEVERAL], ids=["combined", "several"])
+def test_allele_specific_annotations(reference, tmp_path, inputs):
+    check(reference, tmp_path, "genotyped_as.vcf.gz", *inputs, "-G", "StandardAnnotation", "-G", "AS_StandardAnnotation",
+          "--max-alternate-alleles", 2)  # fmt: skip
+
+
 def test_intervals_and_annotations(reference, tmp_path):
     added = [w for name in ("GenotypeSummaries", "SampleList", "StrandBiasBySample") for w in ("-A", name)]
     check(reference, tmp_path, "genotyped_more.vcf.gz", "-V", JOINT / "combined.g.vcf.gz", "-L", "demo1:21000-23000", "-L",

@@ -36,7 +36,7 @@ def command(reference, variants, output, convert_to_base_pair_resolution, break_
     chosen = joint_annotations(**arguments)
     inputs, samples, genome, wanted = open_gvcfs(variants, reference, output, intervals, threads)
     band = 1 if convert_to_base_pair_resolution else break_bands_at_multiples_of
-    combiner = GvcfCombiner(inputs, samples, genome.names, genome.bases_upper_acgtn, wanted, band, threads)
+    combiner = GvcfCombiner(inputs, samples, genome.names, genome.bases_upper_acgtn, chosen, wanted, band, threads)
     extra = [f"source=gpugenome {__version__}", command_line_header("gpugenome", "CombineGVCFs", command_line(), __version__)]
     lines = header_lines([i.file.header for i in inputs], chosen, extra)
     records = 0

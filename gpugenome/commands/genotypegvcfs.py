@@ -41,7 +41,7 @@ def command(reference, variants, output, dbsnp, starting_in_intervals, index, md
     from gpugenome.io.vcf import VariantWriter
     from gpugenome.progress import log
     from gpugenome.provenance import command_line
-    from gpugenome.steps.genotypegvcfs import JointGenotyper, header_lines, joint_lines
+    from gpugenome.steps.genotypegvcfs import JointGenotyper, annotations_of, header_lines, joint_lines
     from gpugenome.steps.joint_calls import GenotypeOptions
     from gpugenome.steps.joint_records import InputKeys
 
@@ -50,7 +50,7 @@ def command(reference, variants, output, dbsnp, starting_in_intervals, index, md
     inputs, samples, genome, wanted = open_gvcfs(variants, reference, output, intervals, threads, dbsnp)
     known = read_known_variants(dbsnp, genome.names, threads) if dbsnp else None
     headers = [i.file.header for i in inputs]
-    keys = InputKeys.of(headers)
+    keys = InputKeys.of(headers, annotations_of(options))
     genotyper = JointGenotyper(samples, keys, genome.names, genome.bases_upper_acgtn, options, known, threads)
     extra = [f"source=gpugenome {__version__}", command_line_header("gpugenome", "GenotypeGVCFs", command_line(), __version__)]
     lines = header_lines(headers, options, dbsnp is not None, extra)

@@ -10,6 +10,7 @@ from gpugenome.kernels.joint_merge_cpu import COMBINE
 from gpugenome.steps.genotypegvcfs import DEPTH_LINE, MAX_PRINTED_GQ
 from gpugenome.steps.gvcf_inputs import GvcfInput
 from gpugenome.steps.haplotypecaller.blocks import RecordLines
+from gpugenome.steps.joint_allele_data import raw_fields
 from gpugenome.steps.joint_calls import compacted
 from gpugenome.steps.joint_records import RAW_MQ, InputKeys, merge, offsets
 from gpugenome.steps.joint_sweep import GvcfSweep, Swept
@@ -38,13 +39,13 @@ class GvcfCombiner:
     """Combined record lines of some GVCFs.
 
     samples: names in the order of the columns. contigs: names. bases_of(ref_id): uint8, upper-case bases. band: blocks are cut before
-    multiples of it (0: nowhere; 1: a record for each position). intervals: int64[k, 3] or None.
+    multiples of it (0: nowhere; 1: a record for each position). intervals: int64[k, 3] or None. annotations: those of the run.
     """
 
-    def __init__(self, inputs: list[GvcfInput], samples, contigs, bases_of, intervals=None, band: int = 0, threads: int = 1):
+    def __init__(self, inputs: list[GvcfInput], samples, contigs, bases_of, annotations, intervals=None, band: int = 0, threads: int = 1):
         self._inputs, self._samples, self._contigs, self._bases_of = inputs, list(samples), contigs, bases_of
         self._intervals, self._band, self._threads = intervals, band, threads
-        self._keys = InputKeys.of([i.file.header for i in inputs])
+        self._keys = InputKeys.of([i.file.header for i in inputs], annotations)
 
     @property
     def samples(self) -> list[str]:
@@ -69,6 +70,9 @@ class GvcfCombiner:
             info[key] = render(scalar_field(key, kind, value, present & ~is_block), threads)
         has_raw = ~is_block & (r.raw_mq[:, 0] >= 0)
         info[RAW_MQ] = render(Field(RAW_MQ, INT, r.raw_mq[has_raw].reshape(-1), offsets(2 * has_raw)), threads)
+        for f in raw_fields(r.allele_data, r.allele_offset, threads):
+            column = render(f, threads)
+            info[f.key] = TextColumn(column.data, column.start, np.where(is_block, -1, column.length).astype(np.int32))
         ids = TextColumn(r.ids.data, r.ids.start, np.where(is_block, -1, r.ids.length).astype(np.int32))
         nothing = repeated_text("", np.zeros(n, bool))
         text, offset = format_lines(

@@ -71,6 +71,8 @@ class JointGenotyper:
         self._names, self._keys, self._contigs, self._bases_of, self._options = list(samples), keys, contigs, bases_of, options
         self._dbsnp, self._threads = dbsnp, threads
         self._annotations = annotations_of(options)
+        # AS_QD draws for sites that are left out afterwards, too
+        self._draws_before = any(a.name == "AS_QualByDepth" for a in self._annotations)
         self._keep_strands = any(a.name == "StrandBiasBySample" for a in self._annotations)
         self._rng, self._state = JavaRandom(), GenotypingState()
         self._name_order = np.array(sorted(range(len(self._names)), key=lambda i: self._names[i]), np.int64)
@@ -105,7 +107,8 @@ class JointGenotyper:
         order = (np.arange(records.gt.shape[1] // samples)[:, None] * samples + self._name_order).ravel()
         calls = call(records, ref_id, self._options, order, self._state, self._threads)
         variant = _is_polymorphic(calls) & (calls.depth > 0)
-        if not self._options.include_non_variant_sites:
+        only_variant = not self._options.include_non_variant_sites
+        if only_variant and not self._draws_before:
             calls = calls.take(np.flatnonzero(variant))
             variant = np.ones(len(calls), bool)
         excluded = without_evidence(calls.gt, calls.gq, calls.dp) & variant[:, None]
@@ -123,7 +126,8 @@ class JointGenotyper:
             render_qual(calls.qual, self._threads), repeated_text("LowQual", calls.low_qual > 0), info, len(self._names), formats,
             self._threads,
         )  # fmt: skip
-        return RecordLines(ref_id, calls.start, calls.end, text, offset)
+        found = RecordLines(ref_id, calls.start, calls.end, text, offset)
+        return take_lines(found, np.flatnonzero(variant)) if only_variant and not variant.all() else found
 
     def _strands(self, calls):
         """SB of the samples: int64[c, s, 4], -1 where absent."""
@@ -152,23 +156,36 @@ class JointGenotyper:
         raw = ~calls.genotyped & (calls.raw_mq[:, 0] >= 0)
         if raw.any():
             info[RAW_MQ] = render(Field(RAW_MQ, INT, calls.raw_mq[raw].reshape(-1), offsets(2 * raw)), self._threads)
-        formats = {}
+        formats, fields = {}, []
         for reducible, chosen in ((True, calls.genotyped), (False, variant)):
             rows = np.flatnonzero(chosen)
             some = calls if len(rows) == n else calls.take(rows)
             evidence = JointEvidence(some, self._strands(some), self._bases_of(ref_id), self._names, self._threads)
             wide = (rows[:, None] * width + np.arange(width)).ravel()
             for a in self._annotations:
-                for f in a.joint_values(evidence) if a.joint_values and a.reducible == reducible else ():
-                    if f.key == "QD":
-                        f.values = jittered(f.values, self._rng.next_gaussians)
-                    column = render(f, self._threads)
-                    if a.place == "INFO":
-                        column = _scattered(column, rows, n)
-                        info[f.key] = _coalesce(column, info[f.key]) if f.key in info else column
-                    else:
-                        formats[f.key] = _scattered(column, wide, n * width)
+                for f in a.joint_values(evidence) if a.joint_values and bool(a.raw_keys) == reducible else ():
+                    fields.append((a.place, rows if a.place == "INFO" else wide, f))
+        self._draw([(rows, f) for _, rows, f in fields if f.key in ("AS_QD", "QD")])
+        for place, rows, f in fields:
+            column = _scattered(render(f, self._threads), rows, n if place == "INFO" else n * width)
+            if place == "INFO":
+                info[f.key] = _coalesce(column, info[f.key]) if f.key in info else column
+            else:
+                formats[f.key] = column
         return info, formats
+
+    def _draw(self, fields) -> None:
+        """Put the jitter on AS_QD and QD: Gaussians in the order of the calls, AS_QD's first. fields: (rows int64 of the calls, Field)."""
+        if not fields:
+            return
+        call = np.concatenate([np.repeat(rows, np.diff(f.offset)) for rows, f in fields])
+        order = np.argsort(call, kind="stable")
+        values = np.concatenate([f.values for _, f in fields])
+        values[order] = jittered(values[order], self._rng.next_gaussians)
+        at = 0
+        for _, f in fields:
+            f.values = values[at : at + len(f.values)]
+            at += len(f.values)
 
     def _in_order(self, formats, calls):
         """FORMAT columns of the output's samples, by name.

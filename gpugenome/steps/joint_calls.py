@@ -13,6 +13,7 @@ from gpugenome.kernels import genotype_calls_cpu as calls_kernel
 from gpugenome.kernels import joint_genotypes_cpu as kernel
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.kernels.vcf_text_cpu import compact
+from gpugenome.steps.joint_allele_data import AlleleData
 from gpugenome.steps.joint_records import JointRecords, offsets
 from gpugenome.variant_fields import TextColumn
 
@@ -51,7 +52,8 @@ class JointCalls:
     int64[c + 1]; allele_base by allele_base_offset. qual: float64[c], phred, NaN for none. low_qual: uint8[c]. genotyped: bool[c], the site
     went through the model. mleac: int32, mleaf: float64 by ALT (by mle_offset int64[c + 1], empty rows where there is none). gt:
     int16[c, s, p] (-2 beyond the ploidy or no genotype at all); phased: uint8[c, s]; gq, dp, min_dp: int32[c, s] (-1 absent); pl, ad:
-    int32 by int64[c * s + 1]; texts: other FORMAT keys, rows c * s. depth: int64[c]. numeric, raw_mq, ids: as in JointRecords.
+    int32 by int64[c * s + 1]; texts: other FORMAT keys, rows c * s. depth: int64[c]. numeric, raw_mq, ids: as in JointRecords. By allele:
+    allele_row: int64, the record's allele, as allele_data counts them; allele_qual: int64, phred of the allele's absence (0 for REF).
     """
 
     record: np.ndarray
@@ -80,6 +82,9 @@ class JointCalls:
     numeric: dict[str, tuple[np.ndarray, np.ndarray]]
     raw_mq: np.ndarray
     ids: TextColumn
+    allele_row: np.ndarray
+    allele_qual: np.ndarray
+    allele_data: AlleleData
 
     def __len__(self) -> int:
         return len(self.start)
@@ -97,12 +102,14 @@ class JointCalls:
         new["allele_offset"], alleles = ragged_rows(self.allele_offset, rows)
         new["allele_base_offset"], at = ragged_rows(self.allele_base_offset, alleles)
         new["allele_base"] = self.allele_base[at]
+        new["allele_row"], new["allele_qual"] = self.allele_row[alleles], self.allele_qual[alleles]
         new["mle_offset"], at = ragged_rows(self.mle_offset, rows)
         new["mleac"], new["mleaf"] = self.mleac[at], self.mleaf[at]
         for name in ("pl", "ad"):
             new[name + "_offset"], at = ragged_rows(getattr(self, name + "_offset"), wide)
             new[name] = getattr(self, name)[at]
-        return JointCalls(**new, texts={k: TextColumn(c.data, c.start[wide], c.length[wide]) for k, c in self.texts.items()},
+        texts = {k: TextColumn(c.data, c.start[wide], c.length[wide]) for k, c in self.texts.items()}
+        return JointCalls(**new, allele_data=self.allele_data, texts=texts,
                           numeric={k: (v[rows], p[rows]) for k, (v, p) in self.numeric.items()},
                           ids=TextColumn(self.ids.data, self.ids.start[rows], self.ids.length[rows]))  # fmt: skip
 
@@ -161,7 +168,8 @@ def call(records: JointRecords, ref_id: int, options: GenotypeOptions, name_orde
     skip = _skipped(records, hom_ref, no_call)
     ploidies = tuple(int(p) for p in np.unique(records.ploidy) if p > 0) or (options.sample_ploidy,)
     table = stacked_tables(ploidies, int(records.n_alleles.clip(2, MOST_ALLELES).max(initial=2)))
-    keep, emitted, qual, low_qual, mle = _emit(records, ref_id, options, hom_ref, no_call, skip, name_order, table, state, threads)
+    keep, emitted, qual, low_qual, mle, allele_qual = _emit(records, ref_id, options, hom_ref, no_call, skip, name_order, table, state,
+                                                            threads)  # fmt: skip
     force = options.include_non_variant_sites
     as_is = (records.n_alleles < 2) | (records.depth <= 0) if force else np.zeros(n, bool)
     rows = np.flatnonzero(emitted.astype(bool) & ~skip | as_is)
@@ -174,7 +182,7 @@ def call(records: JointRecords, ref_id: int, options: GenotypeOptions, name_orde
     kept_offset = offsets(np.bincount(site_of[allele], minlength=n)[rows])
     kept = allele - records.allele_offset[site_of[allele]]
     return _assigned(records, rows, kept_offset, kept, allele, as_is[rows], hom_ref, no_call, qual[rows], low_qual[rows], mle[allele],
-                     table, threads)  # fmt: skip
+                     allele_qual[allele], table, threads)  # fmt: skip
 
 
 def _emit(records, ref_id, options, hom_ref, no_call, skip, name_order, table, state, threads):
@@ -196,10 +204,14 @@ def _emit(records, ref_id, options, hom_ref, no_call, skip, name_order, table, s
         records.start, records.allele_offset, records.code, length, no_variant, absent, used, np.zeros(m, np.uint8),
         options.standard_min_confidence_threshold_for_calling, 0, mode, MOST_ALLELES, state.deletions, keep, emitted, qual, low_qual,
     )  # fmt: skip
-    return keep, emitted, qual, low_qual, mle
+    of_site = np.repeat(no_variant, records.n_alleles)
+    used_in_site = np.repeat(np.bincount(np.repeat(np.arange(n), records.n_alleles), used, n), records.n_alleles)
+    phred = np.where(used_in_site > 2, absent, of_site) * -10.0
+    return keep, emitted, qual, low_qual, mle, np.floor(np.where(np.isfinite(phred), phred, 2147483647.0) + 0.5).astype(np.int64)
 
 
-def _assigned(records, rows, kept_offset, kept, allele, as_is, hom_ref, no_call, qual, low_qual, mle, table, threads):
+def _assigned(records, rows, kept_offset, kept, allele, as_is, hom_ref, no_call, qual, low_qual, mle, allele_qual, table,
+              threads):
     c, samples = len(rows), records.ploidy.shape[1]
     shape = c, samples
     wide = (rows[:, None] * samples + np.arange(samples)).ravel()
@@ -261,6 +273,7 @@ def _assigned(records, rows, kept_offset, kept, allele, as_is, hom_ref, no_call,
         np.where(absent | reference.reshape(shape), -1, records.min_dp[rows]).astype(np.int32), pl, pl_offset, ad, ad_offset, texts,
         records.depth[rows], {k: (v[rows], p[rows]) for k, (v, p) in records.numeric.items()}, records.raw_mq[rows],
         compacted(TextColumn(records.ids.data, records.ids.start, np.where(site_keeps_id, records.ids.length, -1)), rows, threads),
+        allele, allele_qual, records.allele_data,
     )  # fmt: skip
 
 

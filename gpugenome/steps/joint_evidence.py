@@ -6,6 +6,9 @@ import numpy as np
 
 from gpugenome.gatk.annotations.strand_bias import FISHER_MIN_READS
 from gpugenome.steps.call_evidence import CallEvidence, row_sums
+from gpugenome.steps.joint_allele_data import SUMS, allele_inbreeding, median_field
+from gpugenome.steps.joint_records import offsets
+from gpugenome.variant_fields import Field
 
 
 class JointEvidence(CallEvidence):
@@ -68,3 +71,63 @@ class JointEvidence(CallEvidence):
     def raw_mapping_quality(self) -> np.ndarray:
         """int64[c, 2]: sum of squares and number of mapping qualities, -1 where the GVCFs have none."""
         return self.calls.raw_mq
+
+    # Allele-specific values
+
+    def by_alt(self, key: str, kind: str, values: np.ndarray, present: np.ndarray, decimals: int) -> Field:
+        """A field of the ALTs' values where `present` (bool[c]). values: by allele."""
+        is_alt = np.ones(len(values), bool)
+        is_alt[self.calls.allele_offset[:-1]] = False
+        field = self.rows_where(key, kind, values[is_alt], self.n_alleles - 1, present)
+        field.decimals = decimals
+        return field
+
+    def allele_sums(self, key: str) -> tuple[np.ndarray, np.ndarray]:
+        """(float64[alleles, width], bool[c] present) of a raw key."""
+        found = self.calls.allele_data.sums.get(key)
+        if found is None:
+            return np.zeros((len(self.calls.allele_row), SUMS[key])), np.zeros(len(self.calls), bool)
+        return found[0][self.calls.allele_row], found[1][self.calls.record] > 0
+
+    def allele_medians(self, key: str, raw: str) -> list[Field]:
+        """Medians of the ALTs' histograms."""
+        h, c = self.calls.allele_data.histograms.get(raw), self.calls
+        return [] if h is None else [median_field(key, h, h.present[c.record], c.allele_offset, c.allele_row, self._threads)]
+
+    @cached_property
+    def allele_strand_bias(self) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+        """((FS, SOR) of each allele against REF, bool[c] present)."""
+        table, present = self.allele_sums("AS_SB_TABLE")
+        ref = np.repeat(table[self.calls.allele_offset[:-1]], self.n_alleles, axis=0)
+        tables = np.concatenate([ref, table], 1).astype(np.int64)
+        return self.strand_tests(tables, tables), present
+
+    def _over_samples(self, chosen):
+        """int64 by allele: the sum of AD over the samples chosen (bool[c, s])."""
+        c = self.calls
+        given = np.diff(c.ad_offset) > 0
+        size = np.where(given, self.sample_alleles, 0)
+        first = np.repeat(c.allele_offset[:-1], self.samples)
+        row = np.arange(int(size.sum())) + np.repeat(first - offsets(size)[:-1], size)
+        use = np.repeat(chosen.reshape(-1), size)
+        return np.bincount(row[use], c.ad[use], int(c.allele_offset[-1])).astype(np.int64)
+
+    @cached_property
+    def summed_allele_depth(self) -> np.ndarray:
+        """int64 by allele: AD of all samples."""
+        return self._over_samples(np.ones(self.calls.gq.shape, bool))
+
+    @cached_property
+    def variant_allele_depth(self) -> tuple[np.ndarray, np.ndarray]:
+        """(int64 by allele: AD of samples that show a variant in more than one read, bool[c]: any sample has AD)."""
+        gt = self.calls.gt
+        whole = ((gt >= 0) | (gt == -2)).all(2) & (gt[:, :, 0] >= 0)
+        total, ref = self._sample_sums
+        has_ad = (np.diff(self.calls.ad_offset) > 0).reshape(-1, self.samples)
+        depth = self._over_samples(whole & (gt > 0).any(2) & (total - ref > 1))
+        return depth, has_ad.any(1) & (self.n_alleles > 1)
+
+    @cached_property
+    def allele_inbreeding(self) -> tuple[np.ndarray, np.ndarray]:
+        """(float64 by allele, int64[c] samples it is made of)."""
+        return allele_inbreeding(self.calls, self._threads)

@@ -14,12 +14,13 @@ from gpugenome.gatk.genotype_likelihoods import choose_table
 from gpugenome.io.variant_records import VariantRecords
 from gpugenome.kernels import joint_merge_cpu as kernel
 from gpugenome.kernels.launch import run_chunks
+from gpugenome.steps.joint_allele_data import HISTOGRAMS, SUMS, AlleleData, merge_allele_data
 from gpugenome.variant_fields import TextColumn
 
 PARSED_FORMATS = ("GT", "AD", "DP", "GQ", "PL", "MIN_DP")
+RAW_MQ = "RAW_MQandDP"
 STALE_INFO = ("AC", "AF", "AN", "MLEAC", "MLEAF", "END", "DP", "ECNTH", "ECNT")
 """INFO keys that merging drops or works out itself."""
-RAW_MQ = "RAW_MQandDP"
 
 
 def offsets(lengths) -> np.ndarray:
@@ -38,21 +39,24 @@ def concat_ragged(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarra
 
 @dataclass
 class InputKeys:
-    """What the headers of the inputs declare: numeric INFO keys (True: Integer) and FORMAT keys that are carried as text."""
+    """What the headers of the inputs declare: numeric INFO keys (True: Integer), FORMAT keys that are carried as text, and which raw
+    annotations are summed up."""
 
     numeric: dict[str, bool]
     texts: tuple[str, ...]
+    raw: tuple[str, ...] = (RAW_MQ,)
 
     @classmethod
-    def of(cls, headers) -> "InputKeys":
-        """The keys of some `VariantHeader`; a key that is Float in one of them is Float."""
+    def of(cls, headers, annotations) -> "InputKeys":
+        """The keys of some `VariantHeader` (a key that is Float in one of them is Float) with the annotations of a run."""
         numeric, texts = {}, {}
+        raw = {key for a in annotations for key in a.raw_keys if key == RAW_MQ or key in SUMS or key in HISTOGRAMS}
         for header in headers:
             for key, (_, kind) in header.info.items():
-                if kind in ("Integer", "Float") and key not in STALE_INFO and key != RAW_MQ:
+                if kind in ("Integer", "Float") and key not in STALE_INFO and key not in raw:
                     numeric[key] = kind == "Integer" and numeric.get(key, True)
             texts.update(dict.fromkeys(k for k in header.formats if k not in PARSED_FORMATS))
-        return cls(numeric, tuple(texts))
+        return cls(numeric, tuple(texts), tuple(sorted(raw)))
 
 
 @dataclass
@@ -63,7 +67,7 @@ class SourceRows:
     genotype_offset: int64[n + 1]. column: int32[q], the sample of the output. allele: int16[q, p]; phased: uint8[q]; ploidy: int32[q]; gq,
     dp, min_dp: int32[q], -1 absent. pl, ad: int32 by int64[q + 1]. texts: other FORMAT keys, rows q. depth: int64[n], INFO DP or what the
     samples have; has_depth: bool[n], INFO DP is there. ids: n rows. numeric: INFO key -> (float64, int64[n + 1], bool). raw_mq:
-    int64[n, 2], -1 where absent.
+    int64[n, 2], -1 where absent. allele_raw: allele-specific raw INFO keys, rows n.
     """
 
     parts: list[VariantRecords]
@@ -91,6 +95,7 @@ class SourceRows:
     ids: TextColumn
     numeric: dict[str, tuple]
     raw_mq: np.ndarray
+    allele_raw: dict[str, TextColumn]
 
     def __len__(self) -> int:
         return len(self.start)
@@ -129,7 +134,7 @@ def _parse(records: VariantRecords, columns, keys: InputKeys, default_ploidy: in
     if without.any():
         allele = np.pad(allele, ((0, 0), (0, max(0, default_ploidy - allele.shape[1]))), constant_values=-2)
         allele[without, :default_ploidy] = -1
-    info, _ = records.info(["DP", RAW_MQ, *keys.numeric])
+    info, _ = records.info(["DP", *keys.raw, *keys.numeric])
     dp, min_dp = records.ints("DP", formats["DP"]), records.ints("MIN_DP", formats["MIN_DP"])
     sample_depth = np.where(min_dp >= 0, min_dp, np.maximum(dp, 0)).reshape(n, samples).sum(1, dtype=np.int64)
     depth = records.ints("INFO DP", info["DP"])
@@ -138,7 +143,8 @@ def _parse(records: VariantRecords, columns, keys: InputKeys, default_ploidy: in
         "pl": records.int_lists("PL", formats["PL"]), "ad": records.int_lists("AD", formats["AD"]),
         "texts": {k: formats[k] for k in keys.texts}, "ids": records.column(2),
         "depth": np.where(depth >= 0, depth, sample_depth), "has_depth": depth >= 0,
-        "numeric": {k: records.decimals(info[k]) for k in keys.numeric}, "raw_mq": _raw_mq(records, info[RAW_MQ]),
+        "numeric": {k: records.decimals(info[k]) for k in keys.numeric}, "allele_raw": {k: info[k] for k in keys.raw if k != RAW_MQ},
+        "raw_mq": _raw_mq(records, info[RAW_MQ]) if RAW_MQ in keys.raw else np.full((n, 2), -1, np.int64),
         "column": np.tile(np.asarray(columns, np.int32), n), "genotypes": np.full(n, samples), "alleles": records.alleles(),
     }  # fmt: skip
 
@@ -182,12 +188,14 @@ def source_rows(parts: list[VariantRecords], columns: list, keys: InputKeys, def
         if len(values):
             numeric[key] = values, offset, np.concatenate([f["numeric"][key][2] for f in found])
     texts = {k: text([f["texts"][k] for f in found]) for k in keys.texts}
+    allele_raw = {k: text([f["allele_raw"][k] for f in found]) for k in keys.raw if k != RAW_MQ}
     return SourceRows(
         parts, data, np.concatenate([p.start for p in parts]), np.concatenate([p.end for p in parts]), allele_offset, allele_start,
         allele_length, offsets(joined("genotypes")), joined("column"), allele, joined("phased"),
         (allele != -2).sum(1).astype(np.int32), joined("gq"), joined("dp"), joined("min_dp"), pl, pl_offset, ad, ad_offset,
         {k: c for k, c in texts.items() if (c.length >= 0).any()}, joined("depth"), joined("has_depth"),
         text([f["ids"] for f in found]), numeric, joined("raw_mq"),
+        {k: c for k, c in allele_raw.items() if (c.length >= 0).any()},
     )  # fmt: skip
 
 
@@ -223,7 +231,7 @@ class JointRecords:
     `kernels.joint_merge_cpu`'s REFERENCE, SPANNING, NON_REF. gt: int16[n, s, p]; phased: uint8[n, s]; ploidy: int32[n, s], 0 where the
     sample has no genotype; gq, dp, min_dp: int32[n, s], -1 absent. pl, ad: int32 by int64[n * s + 1]. texts: other FORMAT keys, rows n * s.
     depth: int64[n], -1 where INFO does not show one. numeric: INFO key -> (float64[n], bool[n] present). raw_mq: int64[n, 2], -1 absent.
-    ids: n rows.
+    ids: n rows. allele_data: allele-specific raw annotations.
     """
 
     start: np.ndarray
@@ -246,6 +254,7 @@ class JointRecords:
     numeric: dict[str, tuple[np.ndarray, np.ndarray]]
     raw_mq: np.ndarray
     ids: TextColumn
+    allele_data: AlleleData
 
     def __len__(self) -> int:
         return len(self.start)
@@ -369,6 +378,8 @@ def merge(rows: SourceRows, entries: Entries, samples: int, mode: int, threads: 
         {k: TextColumn(c.data, _taken(c.start, kept, 0), _taken(c.length, kept, -1)) for k, c in rows.texts.items()},
         _depths(rows, entries),
         _numeric(rows, entries, threads), raw, _ids(rows, entries, threads),
+        merge_allele_data(rows.allele_raw, n, len(code), (entries.offset, entries.row, entries.pos, rows.start, *rows.alleles,
+                                                          allele_offset, code, map_offset, source), threads),
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ class Annotation:
     values: evidence -> list of `variant_fields.Field`, rows of calls (INFO) or of calls x samples (FORMAT). The evidence is
     `steps.haplotypecaller.evidence.Evidence`. raw_lines, raw_values: the same where reference confidence is emitted (None: unchanged).
     joint_values: the rule without reads, from genotypes and what GVCFs carry (`steps.joint_evidence.JointEvidence`); None: no values.
-    reducible: GVCFs carry raw sums under other keys, which joint_values finishes.
+    raw_keys: INFO keys under which GVCFs carry sums of this annotation, which joint_values finishes.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Annotation:
     raw_lines: tuple[str, ...] | None = None
     raw_values: Callable | None = None
     joint_values: Callable | None = None
-    reducible: bool = False
+    raw_keys: tuple[str, ...] = ()
 
 
 def no_values(evidence) -> list:

@@ -28,6 +28,11 @@ def _inbreeding(e):
     return [scalar_field("InbreedingCoeff", FIXED, coefficient, (n >= MIN_SAMPLES) & (e.n_alleles > 1), 4)]
 
 
+def _allele_inbreeding(e):
+    coefficient, used = e.allele_inbreeding
+    return [e.by_alt("AS_InbreedingCoeff", FIXED, coefficient, (used >= MIN_SAMPLES) & (e.n_alleles > 1), 4)]
+
+
 EXCESS_HET = Annotation(
     "ExcessHet", "INFO", (STANDARD,),
     (field_line("INFO", "ExcessHet", "1", "Float", "Phred-scaled p-value for exact test of excess heterozygosity"),), _excess_het,
@@ -40,4 +45,5 @@ INBREEDING_COEFF = Annotation(
 AS_INBREEDING_COEFF = Annotation(
     "AS_InbreedingCoeff", "INFO", (ALLELE_SPECIFIC,),
     (field_line("INFO", "AS_InbreedingCoeff", "A", "Float", "Allele-specific " + _INBREEDING[0].lower() + _INBREEDING[1:]),), no_values,
+    joint_values=_allele_inbreeding,
 )  # fmt: skip

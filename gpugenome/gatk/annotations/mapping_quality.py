@@ -19,6 +19,12 @@ def _of_raw_sums(e):
         return [scalar_field("MQ", FIXED, np.sqrt(squares / n), n >= 0, 2)]
 
 
+def _of_raw_sums_by_allele(e):
+    squares, present = e.allele_sums("AS_RAW_MQ")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return [e.by_alt("AS_MQ", FIXED, np.sqrt(squares[:, 0] / e.summed_allele_depth), present, 2)]
+
+
 def _raw(e):
     squares, n = e.mapping_quality_squares
     present = e.depth > 0
@@ -38,11 +44,13 @@ RMS_MAPPING_QUALITY = Annotation(
     (field_line("INFO", "RAW_MQandDP", "2", "Integer",
                 "Raw data (sum of squared MQ and total depth) for improved RMS Mapping Quality calculation. "
                 "Incompatible with deprecated RAW_MQ formulation."),), _raw, joint_values=_of_raw_sums,
-    reducible=True,
+    raw_keys=("RAW_MQandDP",),
 )  # fmt: skip
 AS_RMS_MAPPING_QUALITY = Annotation(
-    "AS_RMSMappingQuality", "INFO", (ALLELE_SPECIFIC,), (), no_values,
+    "AS_RMSMappingQuality", "INFO", (ALLELE_SPECIFIC,),
+    (field_line("INFO", "AS_MQ", "A", "Float", "Allele-specific RMS Mapping Quality"),), no_values,
     (field_line("INFO", "AS_RAW_MQ", "1", "String", "Allele-specfic raw data for RMS Mapping Quality"),), _raw_by_allele,
+    joint_values=_of_raw_sums_by_allele, raw_keys=("AS_RAW_MQ",),
 )  # fmt: skip
 MAPPING_QUALITY_ZERO = Annotation(
     "MappingQualityZero", "INFO", (), (field_line("INFO", "MQ0", "1", "Integer", "Total Mapping Quality Zero Reads"),), _zeros

@@ -32,6 +32,14 @@ def _spread(values, present):
     return out
 
 
+def _by_allele(e):
+    """AS_QD before its jitter."""
+    depth, present = e.variant_allele_depth
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = e.calls.allele_qual / (depth + np.repeat(depth[e.calls.allele_offset[:-1]], e.n_alleles)).astype(np.float64)
+    return [e.by_alt("AS_QD", FIXED, ratio, present, 2)]
+
+
 QUAL_BY_DEPTH = Annotation(
     "QualByDepth", "INFO", (STANDARD,), (field_line("INFO", "QD", "1", "Float", "Variant Confidence/Quality by Depth"),), _values,
     joint_values=_values,
@@ -39,4 +47,5 @@ QUAL_BY_DEPTH = Annotation(
 AS_QUAL_BY_DEPTH = Annotation(
     "AS_QualByDepth", "INFO", (ALLELE_SPECIFIC,),
     (field_line("INFO", "AS_QD", "A", "Float", "Allele-specific Variant Confidence/Quality by Depth"),), no_values,
+    joint_values=_by_allele, raw_keys=("AS_QUALapprox",),
 )  # fmt: skip

@@ -27,6 +27,11 @@ def _allele_table(e):
     return [Field("AS_SB_TABLE", INT, e.allele_strands(enough), 2 * e.calls.allele_offset, group=2)]
 
 
+def _by_alt(e, key, which):
+    tests, present = e.allele_strand_bias
+    return [e.by_alt(key, FIXED, tests[which], present, 3)]
+
+
 _TABLE_LINE = field_line(
     "INFO", "AS_SB_TABLE", "1", "String",
     "Allele-specific forward/reverse read counts for strand bias tests. Includes the reference and alleles separated by |.",
@@ -46,5 +51,15 @@ STRAND_BIAS_BY_SAMPLE = Annotation(
     (field_line("FORMAT", "SB", "4", "Integer",
                 "Per-sample component statistics which comprise the Fisher's Exact Test to detect strand bias."),), _by_sample,
 )  # fmt: skip
-AS_FISHER_STRAND = Annotation("AS_FisherStrand", "INFO", (ALLELE_SPECIFIC,), (), no_values, (_TABLE_LINE,), _allele_table)
-AS_STRAND_ODDS_RATIO = Annotation("AS_StrandOddsRatio", "INFO", (ALLELE_SPECIFIC,), (), no_values, (_TABLE_LINE,), _allele_table)
+AS_FISHER_STRAND = Annotation(
+    "AS_FisherStrand", "INFO", (ALLELE_SPECIFIC,),
+    (field_line("INFO", "AS_FS", "A", "Float",
+                "allele specific phred-scaled p-value using Fisher's exact test to detect strand bias of each alt allele"),), no_values,
+    (_TABLE_LINE,), _allele_table, joint_values=lambda e: _by_alt(e, "AS_FS", 0), raw_keys=("AS_SB_TABLE",),
+)  # fmt: skip
+AS_STRAND_ODDS_RATIO = Annotation(
+    "AS_StrandOddsRatio", "INFO", (ALLELE_SPECIFIC,),
+    (field_line("INFO", "AS_SOR", "A", "Float",
+                "Allele specific strand Odds Ratio of 2x|Alts| contingency table to detect allele specific strand bias"),), no_values,
+    (_TABLE_LINE,), _allele_table, joint_values=lambda e: _by_alt(e, "AS_SOR", 1), raw_keys=("AS_SB_TABLE",),
+)  # fmt: skip

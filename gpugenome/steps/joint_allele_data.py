@@ -1,0 +1,100 @@
+"""Allele-specific raw annotations of merged records: sums and histograms by allele."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpugenome.kernels import joint_allele_data_cpu as kernel
+from gpugenome.kernels.launch import run_chunks
+from gpugenome.variant_fields import FIXED, INT, TEXT, Field
+
+SUMS = {"AS_RAW_MQ": 1, "AS_SB_TABLE": 2}
+"""Raw keys that are sums by allele, with how many numbers an allele has."""
+HISTOGRAMS = ("AS_RAW_BaseQRankSum", "AS_RAW_MQRankSum", "AS_RAW_ReadPosRankSum")
+
+
+@dataclass
+class Histograms:
+    """Histograms by allele: rows room[a] .. room[a] + size[a] of bins and counts (int64). present: uint8 by record."""
+
+    present: np.ndarray
+    room: np.ndarray
+    bins: np.ndarray
+    counts: np.ndarray
+    size: np.ndarray
+
+
+@dataclass
+class AlleleData:
+    """Raw values of n records: sums, key -> (float64[alleles, width], uint8[n] present); histograms by key."""
+
+    sums: dict[str, tuple[np.ndarray, np.ndarray]]
+    histograms: dict[str, Histograms]
+
+
+def _offsets(lengths):
+    out = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=out[1:])
+    return out
+
+
+def merge_allele_data(columns, n: int, alleles: int, where, threads: int) -> AlleleData:
+    """Raw values of merged records. columns: raw key -> TextColumn by source row. where: the kernels' arguments on entries and alleles."""
+    out = AlleleData({}, {})
+    for key, column in columns.items():
+        if key in SUMS:
+            values, present = np.zeros((alleles, SUMS[key])), np.empty(n, np.uint8)
+            run_chunks(kernel.sum_parts, n, threads, *where, column.start, column.length, SUMS[key], values, present)
+            out.sums[key] = values, present
+            continue
+        none, present, size = np.zeros(1, np.int64), np.zeros(n, np.uint8), np.zeros(alleles, np.int64)
+        most = max([0, *run_chunks(kernel.histograms, n, threads, *where, column.start, column.length, none, none, none, size, present)])
+        room = np.arange(alleles + 1, dtype=np.int64) * most
+        bins, counts = np.empty(int(room[-1]) + 1, np.int64), np.empty(int(room[-1]) + 1, np.int64)
+        run_chunks(kernel.histograms, n, threads, *where, column.start, column.length, room, bins, counts, size, present)
+        out.histograms[key] = Histograms(present, room, bins, counts, size)
+    return out
+
+
+def _text(n, threads, write):
+    """A TEXT column's (values, offset): `write(fill, out, offset, length)` runs a kernel that counts or writes."""
+    offset, out, length = np.zeros(n + 1, np.int64), np.empty(0, np.uint8), np.empty(n, np.int64)
+    for fill in (False, True):
+        write(fill, out, offset, length)
+        if not fill:
+            offset = _offsets(length)
+            out = np.empty(int(offset[-1]), np.uint8)
+    return out, offset
+
+
+def raw_fields(data: AlleleData, allele_offset: np.ndarray, threads: int) -> list[Field]:
+    """The raw values as INFO fields of the records."""
+    n, count, fields = len(allele_offset) - 1, np.diff(allele_offset), []
+    for key, (values, present) in data.sums.items():
+        given = np.repeat(present > 0, count)
+        offset = _offsets(np.where(present > 0, count * SUMS[key], 0))
+        kind, decimals = (FIXED, 2) if key == "AS_RAW_MQ" else (INT, 0)
+        fields.append(Field(key, kind, values[given].reshape(-1), offset, decimals, group=SUMS[key]))
+    for key, h in data.histograms.items():
+        def write(*more, h=h):
+            run_chunks(kernel.render_histograms, n, threads, allele_offset, h.present, h.room, h.bins, h.counts, h.size, *more)
+
+        fields.append(Field(key, TEXT, *_text(n, threads, write)))
+    return fields
+
+
+def median_field(key: str, h: Histograms, present: np.ndarray, allele_offset: np.ndarray, allele_row: np.ndarray, threads: int) -> Field:
+    """Medians of the ALTs' histograms of some calls. present: uint8 by call; allele_row: int64, the histogram of each allele."""
+    n = len(allele_offset) - 1
+
+    def write(*more):
+        run_chunks(kernel.render_medians, n, threads, allele_offset, allele_row, present, h.room, h.bins, h.counts, h.size, *more)
+
+    return Field(key, TEXT, *_text(n, threads, write))
+
+
+def allele_inbreeding(calls, threads: int) -> tuple[np.ndarray, np.ndarray]:
+    """(float64 by allele, int64[c] samples it is made of). calls: `JointCalls`."""
+    out, used = np.zeros(int(calls.allele_offset[-1])), np.empty(len(calls), np.int64)
+    run_chunks(kernel.inbreeding, len(calls), threads, calls.allele_offset, calls.gt, calls.gq, calls.pl, calls.pl_offset, out, used)
+    return out, used
