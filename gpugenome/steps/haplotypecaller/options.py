@@ -77,7 +77,6 @@ class CallerOptions:
 
     # Likelihoods
     pcr_indel_model: str = "CONSERVATIVE"
-    pair_hmm_gap_continuation_penalty: int = 10
     base_quality_score_threshold: int = 18
     phred_scaled_global_read_mismapping_rate: int = 45
     expected_mismatch_rate_for_read_disqualification: float = 0.02
@@ -95,7 +94,6 @@ class CallerOptions:
     do_not_run_physical_phasing: bool = False
     disable_spanning_event_genotyping: bool = False
     output_mode: str = "EMIT_VARIANTS_ONLY"
-    annotate_with_num_discovered_alleles: bool = False
     force_call_filtered_alleles: bool = False
 
     # Reference confidence
