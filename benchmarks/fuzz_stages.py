@@ -90,8 +90,14 @@ class RealTools:
         self._log.close()
 
 
+def compared_header(lines):
+    """Header lines without what is each tool's own: versions, command lines, and the @PG line of our sort."""
+    lines = ["\t".join(f for f in x.split("\t") if not f.startswith(("CL:", "VN:"))) if x[:3] == "@PG" else x for x in lines]
+    return [x for x in lines if not x.startswith("@PG\tID:gpugenome sort")]
+
+
 def bam_parts(path):
-    """(header lines without command lines, bytes of the records) of a BAM."""
+    """(header lines to compare, bytes of the records) of a BAM."""
     data = gzip.decompress(path.read_bytes())
     size = int.from_bytes(data[4:8], "little")
     at = 8 + size
@@ -99,14 +105,7 @@ def bam_parts(path):
     at += 4
     for _ in range(count):
         at += 8 + int.from_bytes(data[at : at + 4], "little")
-    lines = []
-    for line in data[8 : 8 + size].rstrip(b"\0").decode().splitlines():
-        if line.startswith("@PG"):
-            # Versions and command lines are each tool's own.
-            line = "\t".join(f for f in line.split("\t") if not f.startswith(("CL:", "VN:")))
-        if line != "@PG\tID:gpugenome sort" and not line.startswith("@PG\tID:gpugenome sort\t"):
-            lines.append(line)
-    return lines, data[at:]
+    return compared_header(data[8 : 8 + size].rstrip(b"\0").decode().splitlines()), data[at:]
 
 
 def output_of(path):
@@ -115,6 +114,9 @@ def output_of(path):
         lines, records = bam_parts(path)
         return "\n".join(lines).encode() + b"\n" + records
     text = path.read_text()
+    if path.suffix == ".sam":
+        lines = text.splitlines()
+        return "\n".join(compared_header([x for x in lines if x[:1] == "@"]) + [x for x in lines if x[:1] != "@"]).encode()
     return (text[text.index("## METRICS CLASS") if "## METRICS CLASS" in text else 0 :] if path.suffix == ".metrics" else text).encode()
 
 
@@ -150,7 +152,7 @@ def run_ours(arguments, draw):
     from gpugenome.io import bam
 
     size = draw.choice([7, 50, 200_000])
-    bam.Reader.batches.__defaults__ = (size,)
+    bam.Reader.batches.__defaults__ = (size, True)
     settings = {"threads": draw.between(1, 3)}
     if arguments[0] in ("sort", "markdup"):
         settings["memory"] = draw.choice([20_000, 1 << 30])

@@ -98,6 +98,12 @@ def edit_tags(batch: ReadBatch, tags: list[str], row: np.ndarray, value=None, va
     return batch
 
 
+def htsjdk_tags(batch: ReadBatch, threads: int = 1) -> ReadBatch:
+    """The batch with every record's tags in htsjdk's order and types, which it gives to what it reads from or writes to SAM and CRAM."""
+    no_tag = "\0\0"
+    return edit_tags(batch, [no_tag], np.full((1, len(batch)), tag_kernel.REMOVE, np.int32), threads=threads)
+
+
 def ragged_bytes(batch: ReadBatch, what: str, threads: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """ "base" (ASCII), "qual" (phred), "name" (without NUL) or "cigar" (uint32) of every record: (values, int64 offsets)."""
     n = len(batch)

@@ -8,8 +8,9 @@ import numpy as np
 from gpugenome.kernels.launch import jit
 from gpugenome.kernels.memory import copy_bytes, load_i32, load_u8, load_u16, load_u32, store_u8, store_u16, store_u32
 
-OK, SHORT_BLOCK, FIELDS_TOO_LONG, BAD_REFERENCE, BAD_NAME, BAD_CIGAR, BAD_QUALITY, UNKNOWN_GROUP = range(8)
-"""What `check_records` finds wrong."""
+OK, SHORT_BLOCK, FIELDS_TOO_LONG, BAD_REFERENCE, BAD_NAME, BAD_CIGAR, BAD_QUALITY, BAD_MATE, BAD_PLACE, BAD_TAGS = range(10)
+PROBLEMS = 16
+"""What `check_records` finds wrong, and more than the number of such things."""
 
 BASES = np.frombuffer(b"=ACMGRSVTWYHKDBN", np.uint8).copy()
 
@@ -52,14 +53,68 @@ def decode_fixed(begin, end, data, offset, ref_id, pos, mapq, flag, mate_ref_id,
 
 
 @jit
-def _check_record(a, size, contigs):
+def _tag_value_bytes(at, kind):
+    """Bytes of a tag's value at address `at`; -1 for an unknown type."""
+    if kind == 65 or kind == 99 or kind == 67:  # A c C
+        return np.int64(1)
+    if kind == 115 or kind == 83:  # s S
+        return np.int64(2)
+    if kind == 105 or kind == 73 or kind == 102:  # i I f
+        return np.int64(4)
+    if kind == 90 or kind == 72:  # Z H
+        n = np.int64(0)
+        while load_u8(at + n) != 0:
+            n += 1
+        return n + 1
+    if kind == 66:  # B
+        element = load_u8(at)
+        width = 1 if element == 99 or element == 67 else 2 if element == 115 or element == 83 else 4
+        return 5 + np.int64(load_u32(at + 1)) * width
+    return np.int64(-1)
+
+
+@jit
+def _off_contig(ref_id, pos, contig_length):
+    """Whether a position lies beyond the end of its contig, or before the start of any."""
+    return pos < -1 or (ref_id >= 0 and pos >= contig_length[ref_id])
+
+
+@jit
+def _tags_fit(at, end):
+    """Whether the tags from address `at` on are whole ones that end where the record does."""
+    while at < end:
+        if at + 4 > end:
+            return False
+        kind = load_u8(at + 2)
+        at += 3
+        if kind == 90 or kind == 72:
+            while at < end and load_u8(at) != 0:
+                at += 1
+            at += 1
+        elif kind == 66 and at + 5 > end:
+            return False
+        else:
+            size = _tag_value_bytes(at, kind)
+            if size < 0:
+                return False
+            at += size
+    return at == end
+
+
+@jit
+def _check_record(a, size, contig_length):
+    contigs = contig_length.size
     name_length = np.int64(load_u8(a + 12))
     n_cigar = np.int64(load_u16(a + 16))
     length = np.int64(load_i32(a + 20))
     if length < 0 or 36 + name_length + 4 * n_cigar + (length + 1) // 2 + length > size:
         return FIELDS_TOO_LONG
-    if load_i32(a + 4) < -1 or load_i32(a + 4) >= contigs or load_i32(a + 24) < -1 or load_i32(a + 24) >= contigs:
+    if load_i32(a + 4) < -1 or load_i32(a + 4) >= contigs:
         return BAD_REFERENCE
+    if _off_contig(load_i32(a + 4), load_i32(a + 8), contig_length):
+        return BAD_PLACE
+    if load_i32(a + 24) < -1 or load_i32(a + 24) >= contigs or _off_contig(load_i32(a + 24), load_i32(a + 28), contig_length):
+        return BAD_MATE
     if name_length < 1 or load_u8(a + 35 + name_length) != 0:
         return BAD_NAME
     cigar = a + 36 + name_length
@@ -80,39 +135,18 @@ def _check_record(a, size, contigs):
             worst = max(worst, load_u8(qual + k))
         if worst > 93:
             return BAD_QUALITY
-    return OK
+    return OK if _tags_fit(qual + length, a + size) else BAD_TAGS
 
 
 @jit
-def check_records(begin, end, data, offset, contigs):
-    """-1, or 8 * (first bad record) + what is wrong with it."""
+def check_records(begin, end, data, offset, contig_length):
+    """-1, or PROBLEMS * (first bad record) + what is wrong with it. contig_length: int64[contigs]."""
     base = np.int64(data.ctypes.data)
     for i in range(begin, end):
-        status = _check_record(base + offset[i], offset[i + 1] - offset[i], contigs)
+        status = _check_record(base + offset[i], offset[i + 1] - offset[i], contig_length)
         if status != OK:
-            return 8 * i + status
+            return PROBLEMS * i + status
     return -1
-
-
-@jit
-def _tag_value_bytes(at, kind):
-    """Bytes of a tag's value at address `at`; -1 for an unknown type."""
-    if kind == 65 or kind == 99 or kind == 67:  # A c C
-        return np.int64(1)
-    if kind == 115 or kind == 83:  # s S
-        return np.int64(2)
-    if kind == 105 or kind == 73 or kind == 102:  # i I f
-        return np.int64(4)
-    if kind == 90 or kind == 72:  # Z H
-        n = np.int64(0)
-        while load_u8(at + n) != 0:
-            n += 1
-        return n + 1
-    if kind == 66:  # B
-        element = load_u8(at)
-        width = 1 if element == 99 or element == 67 else 2 if element == 115 or element == 83 else 4
-        return 5 + np.int64(load_u32(at + 1)) * width
-    return np.int64(-1)
 
 
 @jit
@@ -153,12 +187,11 @@ def match_text_tag(begin, end, data, at, names, name_offset, out):
         for turn in range(count):
             k = (last + turn) % count
             size = name_offset[k + 1] - name_offset[k]
-            same = load_u8(value + size) == 0
             j = np.int64(0)
-            while same and j < size:
-                same = load_u8(value + j) == load_u8(name_base + name_offset[k] + j) and load_u8(value + j) != 0
+            # Ends at the value's NUL at the latest: a shorter value than the name's is not read beyond.
+            while j < size and load_u8(value + j) == load_u8(name_base + name_offset[k] + j) and load_u8(value + j) != 0:
                 j += 1
-            if same:
+            if j == size and load_u8(value + j) == 0:
                 found = k
                 last = k
                 break

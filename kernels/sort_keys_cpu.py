@@ -310,6 +310,40 @@ def natural_name(name, out):
 
 
 @jit
+def _is_before(a, n, b, m):
+    """Whether the text a[:n] comes before b[:m]."""
+    for i in range(min(n, m)):
+        if a[i] != b[i]:
+            return a[i] < b[i]
+    return n < m
+
+
+@jit
+def names_broken(data, offset, name_length, previous, state):
+    """The first record whose name comes before that of its predecessor in both orders of names, or -1.
+
+    previous: uint8[256], the last name seen. state: int64[3], its length (-1 at the start), whether all names so far are in byte order
+    and in natural order; all are changed.
+    """
+    natural = np.empty((2, 1024), np.uint8)
+    for i in range(offset.size - 1):
+        n = np.int64(name_length[i]) - 1
+        name = data[offset[i] + 36 : offset[i] + 36 + n]
+        m = state[0]
+        if state[1] and m >= 0 and _is_before(name, n, previous, m):
+            state[1] = 0
+        if state[2] and m >= 0:
+            a, b = natural_name(name, natural[0]), natural_name(previous[:m], natural[1])
+            if _is_before(natural[0], a, natural[1], b):
+                state[2] = 0
+        if not state[1] and not state[2]:
+            return i
+        previous[:n] = name
+        state[0] = n
+    return -1
+
+
+@jit
 def natural_names(begin, end, address, offset, out):
     """Write the natural form of the names of records begin..end at out[offset[i]:]; returns nothing, the rest is zeroed."""
     for i in range(begin, end):

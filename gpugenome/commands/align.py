@@ -2,7 +2,7 @@
 
 import click
 
-from gpugenome.commands.options import FastqCommand, alignment, check_input, check_output, reference, threads
+from gpugenome.commands.options import FastqCommand, alignment, check_input, check_output, compression, reference, threads
 
 
 def _read_groups(texts, reads):
@@ -80,7 +80,7 @@ def _index(genome, wanted: str | None, threads: int):
 @reference
 @alignment
 @click.option("--output", "-O", type=click.Path(), required=True, help="SAM, BAM or CRAM by extension; '-' is uncompressed BAM.")
-@click.option("--compression-level", type=click.IntRange(0, 12), default=2, show_default=True)
+@compression
 @threads
 def command(reference, alignment, output, compression_level, threads):
     """Align reads as bwa mem 0.7.17 does: the same records, in the order of the reads, lane after lane.

@@ -2,7 +2,7 @@
 
 import click
 
-from gpugenome.commands.options import check_input, check_output, intervals, memory, threads, tmp_dir
+from gpugenome.commands.options import check_input, check_output, compression, intervals, memory, threads, tmp_dir
 
 
 @click.command(name="applybqsr", context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,7 +21,7 @@ from gpugenome.commands.options import check_input, check_output, intervals, mem
 @click.option("--create-output-bam-index", "-OBI", "index", type=bool, default=True, is_flag=False, flag_value=True, show_default=True)
 @click.option("--create-output-bam-md5", "-OBM", "md5", is_flag=True, help="Also write .md5.")
 @click.option("--add-output-sam-program-record", "program", type=bool, default=True, is_flag=False, flag_value=True, show_default=True)
-@click.option("--compression-level", type=click.IntRange(0, 12), default=2, show_default=True)
+@compression
 @intervals
 @threads
 @memory

@@ -119,7 +119,7 @@ def command(reference, alignment, inputs, sites, output, out_bam, out_recal_file
             prepared = recalibrated(marked, table, n, out_bam is not None)
         batches = prepared.batches()
         if out_bam:
-            writer = stack.enter_context(create_reads(out_bam, marked.header, 2, n, True, False, reference))
+            writer = stack.enter_context(create_reads(out_bam, marked.header, 1, n, True, False, reference))
             batches = _written(batches, writer)
         call_to_files(batches, marked.header, genome, caller, output, wanted, index, md5, backend, dbsnp=dbsnp, alleles=alleles)
         for _ in batches:

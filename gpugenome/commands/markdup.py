@@ -2,7 +2,7 @@
 
 import click
 
-from gpugenome.commands.options import check_input, check_output, memory, threads, tmp_dir
+from gpugenome.commands.options import check_input, check_output, compression, memory, threads, tmp_dir
 
 
 def _flag(name, default, help):
@@ -51,7 +51,7 @@ def _value(name, help, **more):
               help="Instead of the header's order; queryname: names are side by side, in any order.")  # fmt: skip
 @click.option("--create-output-bam-index/--no-index", "index", default=False, help="Also write .bai (.csi, .crai).")
 @click.option("--create-output-bam-md5", "md5", is_flag=True, help="Also write .md5.")
-@click.option("--compression-level", type=click.IntRange(0, 12), default=2, show_default=True)
+@compression
 @click.option("--reference", "-R", type=click.Path(), help="Reference, for CRAM.")
 @threads
 @memory

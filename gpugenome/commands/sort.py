@@ -2,7 +2,7 @@
 
 import click
 
-from gpugenome.commands.options import check_input, check_output, memory, threads, tmp_dir
+from gpugenome.commands.options import check_input, check_output, compression, memory, threads, tmp_dir
 
 
 @click.command(name="sort", context_settings={"help_option_names": ["-h", "--help"]})
@@ -16,7 +16,7 @@ from gpugenome.commands.options import check_input, check_output, memory, thread
               help="Equal coordinates: as Picard SortSam, or in input order as samtools sort.")  # fmt: skip
 @click.option("--create-output-bam-index/--no-index", "index", default=False, help="Also write .bai (.csi, .crai).")
 @click.option("--create-output-bam-md5", "md5", is_flag=True, help="Also write .md5.")
-@click.option("--compression-level", type=click.IntRange(0, 12), default=2, show_default=True)
+@compression
 @click.option("--reference", "-R", type=click.Path(), help="Reference, for CRAM.")
 @threads
 @memory
@@ -43,8 +43,9 @@ def command(inputs, output, order, ties, index, md5, compression_level, referenc
     header = htsjdk_header(reads.header, {"natural": "queryname"}.get(order, order), None, programs)
     with SpillFolder(tmp_dir) as spill, create_reads(output, header, compression_level, n, index, md5, reference) as out:
         ordered = sorted_records(
-            reads.batches(), order, spill=spill, memory_bytes=memory or default_memory(), picard_ties=ties == "picard", threads=n
-        )
+            reads.batches(ordered=False), order, spill=spill, memory_bytes=memory or default_memory(),
+            picard_ties=ties == "picard", threads=n,
+        )  # fmt: skip
         for batch in ordered.batches():
             write_bins(batch, header.contig_lengths, n)
             out.write(batch)

@@ -14,15 +14,17 @@ from dataclasses import replace
 import numpy as np
 
 from gpugenome.batch import Header, ReadBatch
-from gpugenome.columns import concat, decode, find_tag, overlapping, set_tag, take, text_values
+from gpugenome.columns import concat, decode, find_tag, htsjdk_tags, overlapping, set_tag, take, text_values
 from gpugenome.errors import InputError, UserError
 from gpugenome.io.bgzf import BgzfReader, BgzfWriter
 from gpugenome.io.headers import merge_headers
 from gpugenome.io.outputs import AtomicOutput
 from gpugenome.kernels import bam_records_cpu as kernel
 from gpugenome.kernels.launch import run_chunks
+from gpugenome.kernels.sort_keys_cpu import names_broken
 
 BATCH_READS = 200_000
+_HEADROOM = 1 << 16
 BAI_LONGEST_BP = 1 << 29
 _PROBLEMS = {
     kernel.FIELDS_TOO_LONG: "its fields are longer than the record",
@@ -30,6 +32,9 @@ _PROBLEMS = {
     kernel.BAD_NAME: "its read name does not end where the record says",
     kernel.BAD_CIGAR: "its CIGAR does not fit its sequence",
     kernel.BAD_QUALITY: "it has a base quality above 93",
+    kernel.BAD_PLACE: "it begins beyond the end of its contig",
+    kernel.BAD_MATE: "its mate lies on a contig that is not in the header, or beyond the contig's end",
+    kernel.BAD_TAGS: "its tags do not end where the record does",
 }
 
 def batch_from_records(data, offset, header: Header, path="records", first_record=0, threads=1) -> ReadBatch:
@@ -46,9 +51,10 @@ def batch_from_records(data, offset, header: Header, path="records", first_recor
     def place(i):
         return f"record {first_record + i + 1}"
 
-    bad = min((r for r in run_chunks(kernel.check_records, n, threads, data, offset, len(header.contig_names)) if r >= 0), default=-1)
+    lengths = np.asarray(header.contig_lengths, np.int64)
+    bad = min((r for r in run_chunks(kernel.check_records, n, threads, data, offset, lengths) if r >= 0), default=-1)
     if bad >= 0:
-        i, problem = divmod(bad, 8)
+        i, problem = divmod(bad, kernel.PROBLEMS)
         name = (
             bytes(data[offset[i] + 36 : offset[i] + 36 + max(0, int(data[offset[i] + 12]) - 1)]).split(b"\0")[0].decode("ascii", "replace")
         )
@@ -135,7 +141,7 @@ class Reader:
             raise InputError(self.path, "is empty, expected SAM, BAM or CRAM")
         self.is_bam = prefix[:2] == b"\x1f\x8b"
         if self.is_bam:
-            self._bgzf = BgzfReader(self.path, threads, stream, prefix if stream is not None else b"", needs_end=True)
+            self._bgzf = BgzfReader(self.path, threads, stream, prefix if stream is not None else b"", needs_end=True, headroom=_HEADROOM)
         else:
             if not (prefix[:1] == b"@" or prefix == b"CRAM" or b"\t" in prefix or prefix.isalnum() or prefix.isascii()):
                 raise InputError(self.path, "is not SAM, BAM or CRAM")
@@ -146,12 +152,14 @@ class Reader:
 
     def _through_htslib(self, stream, prefix):
         self._errors = tempfile.TemporaryFile()
-        arguments = ["-u", "--no-PG", *(["-T", self._reference] if self._reference else []), self.path if stream is None else "-"]
+        # htslib makes up NM and MD tags for CRAM unless told not to.
+        given = ["--input-fmt-option", "decode_md=0"] if prefix == b"CRAM" else []
+        arguments = ["-u", "--no-PG", *given, *(["-T", self._reference] if self._reference else []), self.path if stream is None else "-"]
         feed = subprocess.PIPE if stream is not None else subprocess.DEVNULL
         self._child = _samtools_view(arguments, stdin=feed, stdout=subprocess.PIPE, stderr=self._errors)
         if stream is not None:
             threading.Thread(target=self._feed, args=(stream, prefix), daemon=True).start()
-        return BgzfReader(self.path, self.threads, self._child.stdout)
+        return BgzfReader(self.path, self.threads, self._child.stdout, headroom=_HEADROOM)
 
     def _feed(self, stream, data):
         try:
@@ -163,16 +171,21 @@ class Reader:
             pass  # the child ended early; its exit status says why
 
     def _check_child(self):
-        if self._child is not None and self._child.wait() != 0:
-            self._errors.seek(0)
-            lines = [x for x in self._errors.read().decode("utf-8", "replace").splitlines() if x.strip()]
-            known = [x for x in lines if x.startswith("[")] or lines[-1:] or ["htslib failed"]
-            raise InputError(self.path, "cannot be read as SAM or CRAM: " + known[0])
+        if self._child is None:
+            return
+        failed = self._child.wait() != 0
+        self._errors.seek(0)
+        lines = [x for x in self._errors.read().decode("utf-8", "replace").splitlines() if x.strip()]
+        known = [x for x in lines if x.startswith("[")] or lines[-1:] or ["htslib failed"]
+        # htslib goes on where a contig is not in the header or a mapped read has no CIGAR, with the read unmapped.
+        changed = [x for x in lines if "treated as unmapped" in x]
+        if failed or changed:
+            raise InputError(self.path, "cannot be read as SAM or CRAM: " + (changed or known)[0])
 
     def _read_header(self):
         data = np.empty(0, np.uint8)
         for chunk in self._chunks:
-            data = np.concatenate([data, chunk])
+            data = np.concatenate([data, chunk[_HEADROOM:]]) if data.size else chunk[_HEADROOM:]
             parsed = _parse_header(data, self.path)
             if parsed:
                 return parsed[0], data[parsed[1] :]
@@ -182,54 +195,64 @@ class Reader:
     def _to_batch(self, data, offset):
         batch = batch_from_records(data, offset, self.header, self.path, self._count, self.threads)
         self._count += len(batch)
-        return batch
+        return batch if self.is_bam else htsjdk_tags(batch, self.threads)
 
     def _split(self, chunks, max_reads):
-        """Batches from inflated pieces that may cut records."""
-        rest, chunks = self._rest, iter(chunks)
+        """Batches from inflated pieces that may cut records; a piece's last record that is cut goes before the next piece."""
+        data, begin, chunks = self._rest, 0, iter(chunks)
         offset = np.empty(max_reads + 1, np.int64)
-        begin, ended = 0, False
         while True:
-            n, status = kernel.scan_records(rest, begin, rest.size, offset, max_reads)
-            if status != kernel.OK:
-                raise InputError(self.path, "its block size is impossible", f"record {self._count + n + 1}")
-            if n < max_reads and not ended:
-                chunk = next(chunks, None)
-                ended = chunk is None
-                if not ended:
-                    rest, begin = np.concatenate([rest[begin:], chunk]), 0
-                    continue
+            n, status = kernel.scan_records(data, begin, data.size, offset, max_reads)
             if n:
                 at = offset[: n + 1].copy()
                 begin = int(at[-1])
-                yield self._to_batch(rest, at)
-            if ended and n < max_reads:
-                if begin < rest.size:
+                yield self._to_batch(data, at)
+            if status != kernel.OK:
+                raise InputError(self.path, "its block size is impossible", f"record {self._count + 1}")
+            if n == max_reads:
+                continue
+            chunk = next(chunks, None)
+            cut = data[begin:]
+            if chunk is None:
+                if cut.size:
                     raise InputError(self.path, "the file is truncated inside a record", f"record {self._count + 1}")
                 return
+            if cut.size <= _HEADROOM:
+                begin = _HEADROOM - cut.size
+                chunk[begin:_HEADROOM] = cut
+                data = chunk
+            else:
+                data, begin = np.concatenate([cut, chunk[_HEADROOM:]]), 0
 
-    def batches(self, max_reads: int = BATCH_READS):
-        """Iterator of ReadBatch over all records, once.
+    def batches(self, max_reads: int = BATCH_READS, ordered: bool = True):
+        """Iterator of ReadBatch over all records, once. ordered: hold the reads to the order that the header claims.
 
         Raises
         ------
-        InputError: damaged files, and reads out of the order that the header claims.
+        InputError: damaged files, and reads out of order.
         """
-        in_order = self.header.sort_order == "coordinate"
-        last = -1
+        check = {"coordinate": self._coordinates_broken, "queryname": self._names_broken}.get(self.header.sort_order if ordered else "")
+        state = [np.full(1, -1, np.int64), np.zeros(256, np.uint8), np.array([-1, 1, 1], np.int64)]
         for batch in self._split(self._chunks, max_reads):
-            if in_order:
-                key = np.where(batch.ref_id < 0, 1 << 62, batch.ref_id.astype(np.int64) << 32 | (batch.pos.astype(np.int64) + 1))
-                back = np.flatnonzero(np.diff(key, prepend=last) < 0)
-                if len(back):
-                    raise InputError(
-                        self.path,
-                        "is not in coordinate order, as its header claims",
-                        f"record {self._count - len(batch) + int(back[0]) + 1}",
-                    )
-                last = int(key[-1])
+            broken = check(batch, *state) if check else -1
+            if broken >= 0:
+                where = f"record {self._count - len(batch) + broken + 1}"
+                raise InputError(self.path, f"is not in {self.header.sort_order} order, as its header claims", where)
             yield batch
         self._check_child()
+
+    @staticmethod
+    def _coordinates_broken(batch, last, *_):
+        """The first record before its predecessor, or -1. last: int64[1], the last key of the batch before."""
+        key = np.where(batch.ref_id < 0, 1 << 62, batch.ref_id.astype(np.int64) << 32 | (batch.pos.astype(np.int64) + 1))
+        back = np.flatnonzero(np.diff(key, prepend=last) < 0)
+        last[0] = key[-1]
+        return int(back[0]) if len(back) else -1
+
+    @staticmethod
+    def _names_broken(batch, _, previous, state):
+        """The first record whose name comes before its predecessor's both as text and by samtools' natural order, or -1."""
+        return int(names_broken(batch.data, batch.offset, batch.name_length, previous, state))
 
     def read_all(self) -> ReadBatch:
         """All records as one batch."""
@@ -283,13 +306,13 @@ class Several:
         self.threads = threads
         self.header, self._renames, self._programs = merge_headers([r.header for r in self._readers], list(paths))
 
-    def batches(self, max_reads: int = BATCH_READS):
-        """Iterator of ReadBatch of all files, once."""
+    def batches(self, max_reads: int = BATCH_READS, ordered: bool = True):
+        """Iterator of ReadBatch of all files, once. ordered: hold the reads of each file to the order that its header claims."""
         ids = {g["ID"]: i for i, g in enumerate(self.header.read_groups)}
         for reader, renames, programs in zip(self._readers, self._renames, self._programs):
             names = [renames.get(g["ID"], g["ID"]) for g in reader.header.read_groups]
             number = np.array([-1, *(ids[x] for x in names)], np.int32)
-            for batch in reader.batches(max_reads):
+            for batch in reader.batches(max_reads, ordered):
                 group = batch.read_group
                 if renames:
                     batch = self._with_text(batch, "RG", group, names)
@@ -407,6 +430,8 @@ class Writer:
 
     def write(self, batch: ReadBatch) -> None:
         """Append the records of a batch."""
+        if self.kind != "bam":
+            batch = htsjdk_tags(replace(batch), self.threads)
         try:
             self._bgzf.write(batch.data[batch.offset[0] : batch.offset[-1]])
         except BrokenPipeError:
@@ -456,7 +481,7 @@ class Writer:
         self._output.__exit__(kind, error, trace)
 
 
-def create_reads(path, header: Header, level: int = 2, threads: int = 2, index: bool = False, md5: bool = False, reference=None) -> Writer:
+def create_reads(path, header: Header, level: int = 1, threads: int = 2, index: bool = False, md5: bool = False, reference=None) -> Writer:
     """Create SAM, BAM or CRAM by the file's extension; "-" and pipes get uncompressed BAM.
 
     level: BGZF compression, 0-12. index: also .bai (.csi, .crai). md5: also a .md5 file. Everything appears on leaving the `with`.

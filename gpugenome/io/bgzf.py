@@ -16,6 +16,7 @@ EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000
 BLOCK_BYTES = 65280
 """Uncompressed bytes of a block that is written, htslib's choice."""
 _CHUNK_BYTES = 32 << 20
+_FLUSH_BLOCKS = 128
 _RAW_BYTES = 8 << 20
 
 _STATUS = {
@@ -25,10 +26,10 @@ _STATUS = {
 }
 
 
-def _inflate(raw, starts, sizes, raw_sizes, n, threads, path, position_of):
-    """The n scanned blocks inflated: uint8 array."""
-    out_start = np.zeros(n + 1, np.int64)
-    np.cumsum(raw_sizes[:n], out=out_start[1:])
+def _inflate(raw, starts, sizes, raw_sizes, n, threads, path, position_of, headroom=0):
+    """The n scanned blocks inflated: uint8 array, the first `headroom` bytes free."""
+    out_start = np.full(n + 1, headroom, np.int64)
+    out_start[1:] += np.cumsum(raw_sizes[:n])
     out = np.empty(int(out_start[-1]), np.uint8)
     results = run_chunks(kernel.inflate_blocks, n, threads, raw, starts[:n], sizes[:n], out_start, out, True)
     bad = min((r for r in results if r >= 0), default=-1)
@@ -42,15 +43,16 @@ class BgzfReader:
     """Inflates a BGZF file or stream chunk by chunk, the next chunk while the last one is used.
 
     path: file name, or "-" for standard input. handle: an open binary file to read instead (`prefix`: bytes already read from it;
-    needs_end: without the end marker it is taken as cut off). chunk_bytes: inflated bytes of a chunk, about.
+    needs_end: without the end marker it is taken as cut off). chunk_bytes: inflated bytes of a chunk, about. headroom: free bytes
+    before the data of every chunk, where what a chunk cuts can be put without moving the next one.
 
     Raises
     ------
     InputError: from `chunks` and `inflate_at`: damaged, truncated or not BGZF.
     """
 
-    def __init__(self, path, threads=2, handle=None, prefix=b"", needs_end=False, chunk_bytes=_CHUNK_BYTES):
-        self.path, self.threads, self._chunk_bytes = path, threads, chunk_bytes
+    def __init__(self, path, threads=2, handle=None, prefix=b"", needs_end=False, chunk_bytes=_CHUNK_BYTES, headroom=0):
+        self.path, self.threads, self._chunk_bytes, self.headroom = path, threads, chunk_bytes, headroom
         self.handle, self.prefix, self.needs_end = handle, prefix, needs_end
         self.raw = None
         if handle is None:
@@ -76,7 +78,8 @@ class BgzfReader:
             if n == 0:
                 raise InputError(self.path, "the file is truncated inside a BGZF block", f"byte {after}")
             starts = self._starts[:n].copy()
-            yield _inflate(self.raw, starts, self._sizes, self._raw_sizes, n, self.threads, self.path, lambda i, s=starts: int(s[i]) - 18)
+            yield _inflate(self.raw, starts, self._sizes, self._raw_sizes, n, self.threads, self.path,
+                           lambda i, s=starts: int(s[i]) - 18, self.headroom)  # fmt: skip
             position = after
         if self.raw.size >= 28 and self.raw[-28:].tobytes() != EOF_BLOCK or self.raw.size < 28:
             print(f"gpugenome: warning: {self.path}: no BGZF end marker, the file may be truncated", file=sys.stderr)
@@ -97,14 +100,13 @@ class BgzfReader:
             if n == 0:
                 raise InputError(self.path, "the stream ends inside a BGZF block", f"byte {base + after}")
             starts = self._starts[:n].copy()
-            yield _inflate(
-                pending, starts, self._sizes, self._raw_sizes, n, self.threads, self.path, lambda i, b=base, s=starts: b + int(s[i]) - 18
-            )
+            yield _inflate(pending, starts, self._sizes, self._raw_sizes, n, self.threads, self.path,
+                           lambda i, b=base, s=starts: b + int(s[i]) - 18, self.headroom)  # fmt: skip
             last = pending[max(0, after - 28) : after].tobytes()
             pending, base = pending[after:].copy(), base + after
 
     def chunks(self):
-        """Iterator of uint8 arrays, the inflated stream in pieces of some MB."""
+        """Iterator of uint8 arrays, the inflated stream in pieces of some MB, each after its headroom."""
         source = self._stream_chunks() if self.raw is None else self._file_chunks(0)
         with ThreadPoolExecutor(1) as ahead:
             future = ahead.submit(next, source, None)
@@ -157,25 +159,40 @@ class BgzfWriter:
         self._block_bytes = block_bytes
         self._pending: list[np.ndarray] = []
         self._size = 0
+        self._slots = np.empty(0, np.uint8)
         self._block_sizes: list[np.ndarray] = []
 
     def write(self, data: np.ndarray) -> None:
         """Append bytes (uint8 array). Whole blocks are deflated and written as they fill up."""
+        if data.size >= _FLUSH_BLOCKS * self._block_bytes:
+            # Much at once: the block that was begun is filled up, the rest goes from where it lies.
+            begun = -self._size % self._block_bytes
+            self._pending.append(data[:begun])
+            self._flush()
+            self._pending, self._size = [self._whole_blocks(data[begun:])], (data.size - begun) % self._block_bytes
+            return
         self._pending.append(data)
         self._size += data.size
-        if self._size >= 128 * self._block_bytes:
-            self._flush(False)
+        if self._size >= _FLUSH_BLOCKS * self._block_bytes:
+            self._pending = [self._flush()]
+            self._size = self._pending[0].size
 
-    def _flush(self, everything):
-        data = self._pending[0] if len(self._pending) == 1 else np.concatenate(self._pending or [np.empty(0, np.uint8)])
-        whole = data.size if everything else data.size // self._block_bytes * self._block_bytes
-        self._pending, self._size = [data[whole:].copy()], data.size - whole
-        for a in range(0, whole, 512 * self._block_bytes):
-            self._deflate(data[a : min(whole, a + 512 * self._block_bytes)])
+    def _flush(self):
+        """Deflate the whole blocks of what is pending; a copy of what is left."""
+        return self._whole_blocks(np.concatenate(self._pending or [np.empty(0, np.uint8)]))
+
+    def _whole_blocks(self, data):
+        """Deflate the whole blocks of `data`; a copy of what is left."""
+        whole = data.size // self._block_bytes * self._block_bytes
+        for a in range(0, whole, 2 * _FLUSH_BLOCKS * self._block_bytes):
+            self._deflate(data[a : min(whole, a + 2 * _FLUSH_BLOCKS * self._block_bytes)])
+        return data[whole:].copy()
 
     def _deflate(self, data):
         n = (data.size + self._block_bytes - 1) // self._block_bytes
-        out, size = np.empty(n * kernel.SLOT, np.uint8), np.zeros(n, np.int64)
+        if self._slots.size < n * kernel.SLOT:
+            self._slots = np.empty(n * kernel.SLOT, np.uint8)
+        out, size = self._slots, np.zeros(n, np.int64)
         run_chunks(kernel.deflate_blocks, n, self.threads, np.ascontiguousarray(data), self._block_bytes, self.level, out, size)
         self._put(out[: kernel.pack_slots(out, size, n)])
         self._block_sizes.append(size)
@@ -196,7 +213,9 @@ class BgzfWriter:
 
     def finish(self) -> None:
         """Write what is left and the empty block that ends a BGZF file."""
-        self._flush(True)
+        rest = self._flush()
+        if rest.size:
+            self._deflate(rest)
         self._put(np.frombuffer(EOF_BLOCK, np.uint8))
 
 

@@ -115,7 +115,7 @@ def merge_headers(headers: list[Header], paths: list[str]) -> tuple[Header, list
     lines = ["\t".join([kind, f"ID:{name}", *fields]) for kind, some in merged.items() for name, fields in sorted(some, key=lambda x: x[0])]
     sq = [line for line in first.text.splitlines() if line.startswith("@SQ")]
     comments = [line for h in headers for line in h.text.splitlines() if line.startswith("@CO")]
-    text = "\n".join([f"@HD\tVN:{first.hd('VN', '1.6')}\tSO:unsorted", *sq, *lines, *comments]) + "\n"
+    text = "\n".join([f"@HD\tVN:{first.hd('VN', '1.6')}\tGO:none\tSO:unsorted", *sq, *lines, *comments]) + "\n"
     changed = [[{old: new for old, new in names.items() if old != new} for names in some] for some in (groups, programs)]
     return Header.from_text(text), *changed
 

@@ -69,7 +69,7 @@ def read_variant_text(path: str, threads: int = 1) -> VariantText:
         raise InputError(path, "has no #CHROM line")
     stop = raw.find(b"\n", title + 1)
     header = raw[: stop if stop >= 0 else len(raw)].decode().splitlines()
-    names = header[-1].split("\t")
+    names = header[-1].rstrip().split("\t")
     if len(names) < 8:
         raise InputError(path, f"has {len(names)} columns in the #CHROM line, expected at least 8")
     starts, ends = find_lines(data)

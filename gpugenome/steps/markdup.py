@@ -131,6 +131,41 @@ class _Libraries:
         return sorted(out, key=lambda r: r["LIBRARY"])
 
 
+class _Examined:
+    """How many mapped primary records each index stands for: unpaired ones, and ends of pairs, by their own flags.
+
+    An index is a record's, or in name order that of a run's first record; duplicates are counted in the metrics by what it stands for.
+    """
+
+    def __init__(self):
+        self._counts, self._later, self._base = [], [], 0
+
+    def add(self, batch, index):
+        """index: int64[n], the records'."""
+        f = batch.flag
+        unpaired = (f & 1 == 0) | (f & 8 != 0)
+        counts = np.zeros((len(batch), 2), np.uint8)
+        own = index - self._base
+        for column, chosen in enumerate((unpaired, ~unpaired)):
+            chosen = chosen & (f & 0x904 == 0)
+            np.add.at(counts[:, column], own[chosen & (own >= 0)], 1)
+            if (own < 0).any():
+                self._later.append((column, index[chosen & (own < 0)]))
+        self._counts.append(counts)
+        self._base += len(batch)
+
+    def duplicates(self, entries, libraries):
+        """(unpaired, ends of pairs) int64[libraries]: records of duplicate ENTRY rows, every index once."""
+        counts = np.concatenate([np.zeros((0, 2), np.uint8), *self._counts])
+        for column, index in self._later:
+            np.add.at(counts[:, column], index, 1)
+        index = np.concatenate([entries["index_1"], entries["index_2"]])
+        index, first = np.unique(index, return_index=True)
+        library = np.concatenate([entries["library"], entries["library"]])[first][index >= 0]
+        found = counts[index[index >= 0]]
+        return [np.bincount(library, weights=found[:, c], minlength=libraries).astype(np.int64) for c in (0, 1)]
+
+
 class _Programs:
     """The PG values of the records, in the order in which they turn up."""
 
@@ -221,7 +256,7 @@ def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_na
     ------
     UserError: a pair without a read group, a barcode that cannot be used, two records of a read that wait for the same mate.
     """
-    libraries, programs, joiner = _Libraries(header), _Programs(), _Joiner(by_name, options.uses_barcodes)
+    libraries, programs, joiner, examined = _Libraries(header), _Programs(), _Joiner(by_name, options.uses_barcodes), _Examined()
     settings, base, looking, runs = options.settings(), 0, True, NameRuns()
     for batch in batches:
         libraries.count(batch)
@@ -249,13 +284,14 @@ def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_na
                 i = int(wrong[0])
                 raise UserError(f"{source}: record {base + i + 1} ({_name(part, i)}): {PROBLEMS[int(ends['problem'][i])]}")
             ends["index"] = runs(part) if by_name else ends["index"] + base
+            examined.add(part, ends["index"])
             fault = joiner.add(ends)
             if fault >= 0:
                 raise UserError(
                     f"{source}: record {fault + 1} ({_name(part, fault - base)}): a second record of this read waits for the same mate"
                 )
         base += len(batch)
-    return _mark(joiner, libraries, programs, header, options, base, threads)
+    return _mark(joiner, libraries, examined, programs, header, options, base, threads)
 
 
 def _name(batch, i):
@@ -280,7 +316,7 @@ def _histogram(sizes):
     return {int(v): int(c) for v, c in zip(values, counts)}
 
 
-def _mark(joiner, libraries, programs, header, options, total, threads):
+def _mark(joiner, libraries, examined, programs, header, options, total, threads):
     pairs, singles = joiner.entries()
     state, order, start, kept, optical = _sets_of(pairs, True, options, threads)
     mark = np.zeros(total, np.uint8)
@@ -289,7 +325,7 @@ def _mark(joiner, libraries, programs, header, options, total, threads):
         for column in ("index_1", "index_2"):
             mark[chosen[column]] |= np.uint8(value)
     names = len(libraries.names)
-    paired_duplicates = 2 * np.bincount(pairs["library"][state & duplicates_cpu.DUPLICATE != 0], minlength=names)
+    lost_pairs = pairs[state & duplicates_cpu.DUPLICATE != 0]
     optical_of = (
         np.bincount(pairs["library"][order[start[:, 0]]], weights=optical, minlength=names).astype(np.int64)
         if len(start)
@@ -318,7 +354,7 @@ def _mark(joiner, libraries, programs, header, options, total, threads):
     state = _sets_of(singles, False, options, threads)[0]
     lost = singles[state & duplicates_cpu.DUPLICATE != 0]
     mark[lost["index_1"]] |= np.uint8(_DUPLICATE)
-    rows = libraries.rows(np.bincount(lost["library"], minlength=names), paired_duplicates, optical_of)
+    rows = libraries.rows(*examined.duplicates(np.concatenate([lost_pairs, lost]), names), optical_of)
     new_programs, new_header = _chain_programs(programs, header, options)
     return Marks(mark, set_first, set_size, rows, sets, new_programs, new_header)
 

@@ -1,0 +1,224 @@
+"""Damaged and contradictory alignments: one line that names file and record, exit code 2, and nothing under the final name."""
+
+import gzip
+import struct
+
+import numpy as np
+import pysam
+import pytest
+from test_sort_markdup import run
+
+from gpugenome.cli import cli
+from gpugenome.errors import UserError
+from gpugenome.io.bgzf import EOF_BLOCK, compress
+
+HEADER = "@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:c1\tLN:1000\n@SQ\tSN:c2\tLN:500\n@RG\tID:g\tSM:s\tLB:l\tPL:ILLUMINA\n"
+BASES = "ACGTACGTAC"
+QUAL = "IIIIIIIIII"
+REF_ID, POS, N_CIGAR, SEQ_LENGTH, MATE_REF, MATE_POS = 4, 8, 16, 20, 24, 28
+
+
+def row(name, flag=0, contig="c1", pos=100, cigar="10M", mate="*\t0\t0", tags="RG:Z:g\tNM:i:0"):
+    return f"{name}\t{flag}\t{contig}\t{pos}\t60\t{cigar}\t{mate}\t{BASES}\t{QUAL}\t{tags}\n"
+
+
+def sound():
+    """The rows of a good file; record 3 is one of a pair."""
+    return [
+        row("a"),
+        row("b", pos=120, cigar="2S8M"),
+        row("p", 99, pos=200, mate="=\t300\t110"),
+        row("p", 147, pos=300, mate="=\t200\t-110"),
+    ]
+
+
+def bam_bytes(tmp_path, rows, header=HEADER):
+    """The inflated bytes of a BAM, and where its records begin."""
+    text, out = tmp_path / "made.sam", tmp_path / "made.bam"
+    text.write_text(header + "".join(rows))
+    pysam.view("--no-PG", "-b", "-o", str(out), str(text), catch_stdout=False)
+    data = bytearray(gzip.decompress(out.read_bytes()))
+    at = 12 + struct.unpack_from("<i", data, 4)[0]
+    for _ in range(struct.unpack_from("<i", data, at - 4)[0]):
+        at += 8 + struct.unpack_from("<i", data, at)[0]
+    starts = []
+    while at < len(data):
+        starts.append(at)
+        at += 4 + struct.unpack_from("<i", data, at)[0]
+    return data, starts
+
+
+def write(path, data):
+    path.write_bytes(compress(np.frombuffer(bytes(data), np.uint8), 1, 1))
+
+
+def refused(command, bad, tmp_path, *more):
+    """The message with which a command refuses a file."""
+    out = tmp_path / ("out.table" if command == "bqsr" else "out.bam")
+    with pytest.raises(UserError) as caught:
+        cli.main(args=[command, "-I", str(bad), "-O", str(out), *map(str, more)], standalone_mode=False)
+    text = str(caught.value)
+    assert caught.value.exit_code == 2 and "\n" not in text and text.startswith(str(bad))
+    assert [p for p in tmp_path.iterdir() if "out." in p.name] == []
+    return text
+
+
+def test_the_sound_file_is_accepted(tmp_path):
+    write(tmp_path / "good.bam", bam_bytes(tmp_path, sound())[0])
+    for command in ("sort", "markdup"):
+        cli.main(args=[command, "-I", str(tmp_path / "good.bam"), "-O", str(tmp_path / f"{command}.bam")], standalone_mode=False)
+        with pysam.AlignmentFile(str(tmp_path / f"{command}.bam")) as f:
+            assert [r.query_name for r in f.fetch(until_eof=True)] == ["a", "b", "p", "p"]
+
+
+def poke(kind, at, value):
+    """A change of one number of record 3."""
+
+    def change(data, start):
+        struct.pack_into(kind, data, start + at, value)
+
+    return change
+
+
+def change_qualities(data, start):
+    name, cigars = data[start + 12], struct.unpack_from("<H", data, start + N_CIGAR)[0]
+    data[start + 36 + name + 4 * cigars + 5 + 3] = 94
+
+
+def change_cigar(data, start):
+    struct.pack_into("<I", data, start + 36 + data[start + 12], 11 << 4)
+
+
+def change_name(data, start):
+    data[start + 35 + data[start + 12]] = 65
+
+
+def change_tags(data, start):
+    end = start + 4 + struct.unpack_from("<i", data, start)[0]
+    data[end - 2] = ord("i")  # NM:C:0 becomes NM:i with one byte left
+
+
+CHANGES = {
+    "contig number": (poke("<i", REF_ID, 2), "its contig number is not in the header"),
+    "position beyond its contig": (poke("<i", POS, 1000), "begins beyond the end of its contig"),
+    "mate's contig number": (poke("<i", MATE_REF, 7), "its mate lies on a contig that is not in the header"),
+    "mate beyond its contig": (poke("<i", MATE_POS, 5000), "or beyond the contig's end"),
+    "quality above 93": (change_qualities, "base quality above 93"),
+    "CIGAR and sequence": (change_cigar, "CIGAR does not fit its sequence"),
+    "sequence longer than the record": (poke("<i", SEQ_LENGTH, 4000), "fields are longer than the record"),
+    "more CIGAR than the record has": (poke("<H", N_CIGAR, 60000), "fields are longer than the record"),
+    "name": (change_name, "read name does not end"),
+    "tags": (change_tags, "tags do not end where the record does"),
+}
+
+
+@pytest.mark.parametrize("command", ["sort", "markdup"])
+@pytest.mark.parametrize("what", CHANGES)
+def test_record_that_contradicts_itself_or_the_header(tmp_path, command, what):
+    change, says = CHANGES[what]
+    data, starts = bam_bytes(tmp_path, sound())
+    change(data, starts[2])
+    write(tmp_path / "bad.bam", data)
+    text = refused(command, tmp_path / "bad.bam", tmp_path)
+    assert says in text and ": record 3 (" in text
+
+
+def test_block_sizes_of_records(tmp_path):
+    data, starts = bam_bytes(tmp_path, sound())
+    short = bytearray(data)
+    struct.pack_into("<i", short, starts[2], 12)
+    write(tmp_path / "bad.bam", short)
+    assert "record 3: its block size is impossible" in refused("sort", tmp_path / "bad.bam", tmp_path)
+    long = bytearray(data)
+    struct.pack_into("<i", long, starts[3], 10_000)
+    write(tmp_path / "bad.bam", long)
+    assert "record 4: the file is truncated inside a record" in refused("sort", tmp_path / "bad.bam", tmp_path)
+
+
+@pytest.mark.parametrize("command", ["sort", "markdup"])
+def test_damaged_blocks(tmp_path, command):
+    rows = [row(f"r{i}", pos=100 + i // 40) for i in range(20_000)]
+    data, _ = bam_bytes(tmp_path, rows)
+    whole = compress(np.frombuffer(bytes(data), np.uint8), 1, 1)
+    bad = tmp_path / "bad.bam"
+    bad.write_bytes(whole[: len(whole) // 2])
+    text = refused(command, bad, tmp_path)
+    assert "byte " in text and "truncated inside a BGZF block" in text
+    second = int.from_bytes(whole[16:18], "little") + 1
+    crc = second + int.from_bytes(whole[second + 16 : second + 18], "little") + 1 - 8
+    bad.write_bytes(whole[:crc] + bytes([whole[crc] ^ 1]) + whole[crc + 1 :])
+    text = refused(command, bad, tmp_path)
+    assert f"BGZF block at byte {second}: wrong CRC" in text
+    bad.write_bytes(whole[:second] + b"\x1f\x8b\x08\x00" + whole[second + 4 :])
+    assert f"byte {second}" in refused(command, bad, tmp_path)
+    middle = second + 100
+    bad.write_bytes(whole[:middle] + bytes(200) + whole[middle + 200 :])
+    assert f"BGZF block at byte {second}" in refused(command, bad, tmp_path)
+    (tmp_path / "cut.bam").write_bytes(whole[: -len(EOF_BLOCK)])
+    done = run("sort", "-I", tmp_path / "cut.bam", "-O", tmp_path / "x.bam")
+    assert b"no BGZF end marker" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "order, names, broken",
+    [("coordinate", "ba", 2), ("queryname", ["r1", "r3", "r2"], 3), ("queryname", ["r10", "r9", "r10"], 3),
+     ("queryname", ["r1", "r2", "r10", "r9"], 4)],
+)  # fmt: skip
+def test_reads_out_of_the_claimed_order(tmp_path, order, names, broken):
+    rows = [row(n, pos=400 - 100 * i if order == "coordinate" else 100) for i, n in enumerate(names)]
+    write(tmp_path / "bad.bam", bam_bytes(tmp_path, rows, HEADER.replace("SO:coordinate", f"SO:{order}"))[0])
+    text = refused("markdup", tmp_path / "bad.bam", tmp_path)
+    assert text.endswith(f"record {broken}: is not in {order} order, as its header claims")
+    # To be sorted is what such a file needs.
+    cli.main(args=["sort", "-I", str(tmp_path / "bad.bam"), "-O", str(tmp_path / "sorted.bam")], standalone_mode=False)
+
+
+@pytest.mark.parametrize("names", [["r1", "r10", "r10", "r9"], ["r1", "r9", "r9", "r10"]])
+def test_names_in_either_order_are_accepted(tmp_path, names):
+    write(tmp_path / "good.bam", bam_bytes(tmp_path, map(row, names), HEADER.replace("SO:coordinate", "SO:queryname"))[0])
+    cli.main(args=["markdup", "-I", str(tmp_path / "good.bam"), "-O", str(tmp_path / "m.bam")], standalone_mode=False)
+
+
+def test_read_group_that_the_header_lacks(tmp_path):
+    rows = [row("a"), row("b", tags="RG:Z:gg")]
+    write(tmp_path / "bad.bam", bam_bytes(tmp_path, rows)[0])
+    for command in ("sort", "markdup"):
+        text = refused(command, tmp_path / "bad.bam", tmp_path)
+        assert text.endswith("record 2: its read group gg has no @RG line in the header")
+
+
+def test_contig_that_the_header_lacks(tmp_path):
+    bad = tmp_path / "bad.sam"
+    bad.write_text(HEADER + row("a") + row("b", contig="c9"))
+    text = refused("sort", bad, tmp_path)
+    assert "cannot be read as SAM or CRAM" in text and "c9" in text
+
+
+def test_second_record_for_the_same_mate(tmp_path):
+    rows = [row("p", 65, pos=100, mate="c2\t50\t0"), row("p", 65, pos=110, mate="c2\t60\t0")]
+    write(tmp_path / "bad.bam", bam_bytes(tmp_path, rows)[0])
+    text = refused("markdup", tmp_path / "bad.bam", tmp_path)
+    assert "record 2 (p): a second record of this read waits for the same mate" in text
+
+
+def test_recalibration_refuses_too(tmp_path, demo):
+    with pysam.AlignmentFile(str(demo / "golden" / "recalibrated.bam")) as f:
+        header = str(f.header)
+    contig = header.split("SN:")[1].split("\t")[0].split("\n")[0]
+    group = header.split("@RG\tID:")[1].split("\t")[0]
+    rows = [row(n, contig=contig, pos=p, tags=f"RG:Z:{group}") for n, p in (("a", 100), ("b", 200), ("c", 300))]
+    data, starts = bam_bytes(tmp_path, rows, header)
+    change_qualities(data, starts[1])
+    write(tmp_path / "bad.bam", data)
+    more = ["-R", demo / "reference.fa.gz", "--known-sites", demo / "known_sites.vcf.gz"]
+    assert "record 2 (b): it has a base quality above 93" in refused("bqsr", tmp_path / "bad.bam", tmp_path, *more)
+    table = ["-bqsr", demo / "golden" / "recal.table.gz"]
+    assert "record 2 (b): it has a base quality above 93" in refused("applybqsr", tmp_path / "bad.bam", tmp_path, *table)
+
+
+def test_exit_code_and_message(tmp_path):
+    data, starts = bam_bytes(tmp_path, sound())
+    change_cigar(data, starts[2])
+    write(tmp_path / "bad.bam", data)
+    done = run("markdup", "-I", tmp_path / "bad.bam", "-O", tmp_path / "out.bam", code=2)
+    assert done.stderr.decode() == f"gpugenome: error: {tmp_path / 'bad.bam'}: record 3 (p): its CIGAR does not fit its sequence\n"
