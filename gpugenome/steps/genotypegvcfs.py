@@ -36,6 +36,8 @@ from gpugenome.variant_fields import (
 )
 
 MAX_PRINTED_GQ = 99
+APPROXIMATIONS = ("QUALapprox", "VarDP", "RAW_GT_COUNT")
+"""INFO keys of ReblockGVCF that genotyping leaves out."""
 RGQ = vcf_lines.field_line(
     "FORMAT", "RGQ", "1", "Integer",
     "Unconditional reference genotype confidence, encoded as a phred quality -10*log10 p(genotype call is wrong)",
@@ -150,7 +152,8 @@ class JointGenotyper:
         info = {"DP": render(scalar_field("DP", INT, calls.depth, calls.depth >= 0), self._threads)}
         for key, (value, present) in calls.numeric.items():
             kind = INT if self._keys.numeric[key] else DOUBLE
-            info[key] = render(scalar_field(key, kind, value, present), self._threads)
+            shown = present & ~calls.genotyped if key in APPROXIMATIONS else present
+            info[key] = render(scalar_field(key, kind, value, shown), self._threads)
         for key, kind, values in (("MLEAC", INT, calls.mleac), ("MLEAF", DOUBLE, calls.mleaf)):
             info[key] = _coalesce(render(Field(key, kind, values, calls.mle_offset), self._threads), repeated_text(".", calls.genotyped))
         raw = ~calls.genotyped & (calls.raw_mq[:, 0] >= 0)

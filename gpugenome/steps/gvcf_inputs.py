@@ -5,7 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpugenome.errors import InputError
+from gpugenome.io.text_lines import PIECE_BYTES
 from gpugenome.io.variant_records import VariantFile, VariantHeader, VariantRecords
+
+_ALL_PIECES_BYTES, _LEAST_PIECE_BYTES = 96 << 20, 1 << 18
+"""Text of several files that is in memory at a time, about, and of one of them at least."""
 
 
 def check_contigs(header: VariantHeader, names, lengths, reference: str) -> None:
@@ -56,8 +60,8 @@ def open_inputs(paths, names, lengths, reference: str, threads: int, piece_bytes
     ------
     InputError: a file without samples, a sample that is in two files, contigs of another reference.
     """
-    sizes = {} if piece_bytes is None else {"piece_bytes": piece_bytes}
-    files = [VariantFile(path, names, threads, **sizes) for path in paths]
+    size = piece_bytes or (PIECE_BYTES if len(paths) == 1 else max(_LEAST_PIECE_BYTES, _ALL_PIECES_BYTES // len(paths)))
+    files = [VariantFile(path, names, threads, size) for path in paths]
     owner: dict[str, str] = {}
     for file in files:
         check_contigs(file.header, names, lengths, reference)
