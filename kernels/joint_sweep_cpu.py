@@ -58,7 +58,7 @@ def _inside(position, first, last):
 
 
 @jit
-def _stop(position, forced, base, next_base, in_group, any_group, start, end, variant, file, state, rows, in_open, write, want_blocks,
+def _stop(position, forced, base, next_base, in_group, any_group, start, end, variant, file, state, rows, in_open, want_blocks,
           out_kind, out_pos, out_start, out_base, entry_offset, entry_row):  # fmt: skip
     """End the open records at a position: one output record of those that began by then, if the position was not written yet."""
     n, kept, m = state[N_OPEN], state[N_OPEN], 0
@@ -72,7 +72,7 @@ def _stop(position, forced, base, next_base, in_group, any_group, start, end, va
         if first < 0:
             first = v
         any_variant = any_variant or variant[v]
-        if write and writes:
+        if writes:
             entry_row[at + m] = v
         m += 1
         if end[v] - 1 == position or (any_group and not forced and in_group[file[v]]):
@@ -85,17 +85,16 @@ def _stop(position, forced, base, next_base, in_group, any_group, start, end, va
         return
     if any_variant or want_blocks:
         i = state[N_OUT]
-        if write:
-            out_kind[i] = MERGED if any_variant else BLOCK
-            out_pos[i] = position
-            out_start[i] = position
-            out_base[i] = base
-            if not any_variant:
-                out_start[i] = start[first]
-                if state[PREVIOUS] >= 0 and start[first] < state[PREVIOUS] + 1:
-                    out_start[i] = state[PREVIOUS] + 1
-                    out_base[i] = state[REF_AFTER]
-            entry_offset[i + 1] = at + m
+        out_kind[i] = MERGED if any_variant else BLOCK
+        out_pos[i] = position
+        out_start[i] = position
+        out_base[i] = base
+        if not any_variant:
+            out_start[i] = start[first]
+            if state[PREVIOUS] >= 0 and start[first] < state[PREVIOUS] + 1:
+                out_start[i] = state[PREVIOUS] + 1
+                out_base[i] = state[REF_AFTER]
+        entry_offset[i + 1] = at + m
         state[N_OUT] += 1
         state[N_ENTRIES] += m
     state[PREVIOUS] = position
@@ -108,7 +107,7 @@ def _base(bases, position):
 
 
 @jit
-def _flush(low, high, band, bases, inside_first, inside_last, in_group, start, end, variant, file, state, rows, in_open, write, want_blocks,
+def _flush(low, high, band, bases, inside_first, inside_last, in_group, start, end, variant, file, state, rows, in_open, want_blocks,
            out_kind, out_pos, out_start, out_base, entry_offset, entry_row):  # fmt: skip
     """Stop at every place from low to high where open records end, at every position of variant ones, and before multiples of `band`."""
     if high < low:
@@ -137,26 +136,40 @@ def _flush(low, high, band, bases, inside_first, inside_last, in_group, start, e
             return
         if _inside(best, inside_first, inside_last):
             _stop(best, True, _base(bases, best), _base(bases, best + 1), in_group, False, start, end, variant, file, state, rows, in_open,
-                  write, want_blocks, out_kind, out_pos, out_start, out_base, entry_offset, entry_row)  # fmt: skip
+                  want_blocks, out_kind, out_pos, out_start, out_base, entry_offset, entry_row)  # fmt: skip
         position = best + 1
 
 
 @jit
+def _has_room(positions, band, variant, state, rows, out_pos, entry_row):
+    """Whether what ending the open rows over some positions can give at most fits into the output."""
+    n = state[N_OPEN]
+    stops = n + 2
+    for k in range(n):
+        if variant[rows[k]] or band > 0:
+            stops = max(stops, positions + 2)
+    return state[N_OUT] + stops <= len(out_pos) and state[N_ENTRIES] + stops * (n + 1) <= len(entry_row)
+
+
+@jit
 def sweep(key, start, end, variant, file, next_row, last_row, heap, state, rows, in_open, limit, last, band, bases, inside_first,
-          inside_last, want_blocks, write, out_kind, out_pos, out_start, out_base, entry_offset, entry_row):  # fmt: skip
+          inside_last, want_blocks, out_kind, out_pos, out_start, out_base, entry_offset, entry_row):  # fmt: skip
     """Records of one contig whose key is below `limit`, then (with `last`) the end of the contig.
 
     start, end: int32, 0-based half-open; variant: uint8, has an ALT beside <NON_REF>; file: int32, by row. next_row, last_row: int64 by
     file. heap: int32[files]. rows: int64, the open rows, in_open: uint8 by file. state: see N_OPEN. All of these are updated. band: cut
     blocks before multiples of it, 0 for none. bases: uint8, the contig. inside_first, inside_last: int64, the intervals to write in (none:
-    all). Without `write` only `state` counts the output; with it: out_kind, out_base uint8, out_pos, out_start int32, entry_offset int64,
-    entry_row int64 in the order in which alleles are collected.
+    all). Output, as much as fits: out_kind, out_base uint8, out_pos, out_start int32, entry_offset int64, entry_row int64 in the order in
+    which alleles are collected. Returns whether it is done; else another call with new output arrays goes on.
     """
     in_group, group = np.zeros(len(in_open), np.uint8), np.empty(len(in_open) + 1, np.int64)
     none = np.zeros(len(in_open), np.uint8)
     while state[N_HEAP] > 0 and key[next_row[heap[0]]] < limit:
         here = key[next_row[heap[0]]]
         p = np.int64(here & 0xFFFFFFFF)
+        low = state[PREVIOUS] if state[PREVIOUS] >= 0 or state[N_OPEN] == 0 else np.int64(start[rows[0]])
+        if not _has_room(p - low + 1, band, variant, state, rows, out_pos, entry_row):
+            return False
         n = 0
         disjoint = True
         while state[N_HEAP] > 0 and key[next_row[heap[0]]] == here:
@@ -173,15 +186,14 @@ def sweep(key, start, end, variant, file, next_row, last_row, heap, state, rows,
                 push(heap, state[N_HEAP], f, key, next_row)
                 state[N_HEAP] += 1
         if state[N_OPEN] > 0:
-            low = state[PREVIOUS] if state[PREVIOUS] >= 0 else np.int64(start[rows[0]])
-            _flush(low, p - 1, band, bases, inside_first, inside_last, none, start, end, variant, file, state, rows, in_open, write,
+            _flush(low, p - 1, band, bases, inside_first, inside_last, none, start, end, variant, file, state, rows, in_open,
                    want_blocks, out_kind, out_pos, out_start, out_base, entry_offset, entry_row)  # fmt: skip
             disjoint = True
             for k in range(n):
                 disjoint = disjoint and not in_open[file[group[k]]]
         if not (state[PREVIOUS] >= 0 and p == state[PREVIOUS] + 1 and disjoint) and p > 0:
             base = _base(bases, p)
-            _stop(p - 1, False, base, base, in_group, True, start, end, variant, file, state, rows, in_open, write, want_blocks, out_kind,
+            _stop(p - 1, False, base, base, in_group, True, start, end, variant, file, state, rows, in_open, want_blocks, out_kind,
                   out_pos, out_start, out_base, entry_offset, entry_row)  # fmt: skip
         for k in range(n):
             rows[state[N_OPEN]] = group[k]
@@ -193,12 +205,15 @@ def sweep(key, start, end, variant, file, next_row, last_row, heap, state, rows,
         high = np.int64(0)
         for k in range(state[N_OPEN]):
             high = max(high, np.int64(end[rows[k]]) - 1)
-        low = np.int64(start[rows[0]])
-        _flush(low, high, band, bases, inside_first, inside_last, none, start, end, variant, file, state, rows, in_open, write, want_blocks,
+        low = max(np.int64(start[rows[0]]), state[PREVIOUS])
+        if not _has_room(high - low + 2, band, variant, state, rows, out_pos, entry_row):
+            return False
+        _flush(low, high, band, bases, inside_first, inside_last, none, start, end, variant, file, state, rows, in_open, want_blocks,
                out_kind, out_pos, out_start, out_base, entry_offset, entry_row)  # fmt: skip
         for k in range(state[N_OPEN]):
             in_open[file[rows[k]]] = 0
         state[N_OPEN] = 0
+    return True
 
 
 @jit

@@ -11,6 +11,7 @@ from gpugenome.commands.combinegvcfs import command
 from gpugenome.errors import InputError, UserError
 from gpugenome.gatk.annotations import joint_annotations
 from gpugenome.io.fasta import Reference
+from gpugenome.steps import joint_sweep
 from gpugenome.steps.combinegvcfs import GvcfCombiner
 from gpugenome.steps.gvcf_inputs import open_inputs
 
@@ -48,8 +49,12 @@ def test_records_of_gatk(tmp_path, wanted, arguments):
     assert (tmp_path / "out.g.vcf.gz.tbi").exists()
 
 
-@pytest.mark.parametrize("threads, piece_bytes", [(1, 1 << 16), (3, 1 << 17)])
-def test_windows_and_threads_do_not_matter(threads, piece_bytes):
+@pytest.mark.parametrize(
+    "threads, piece_bytes, records, entries", [(1, 1 << 16, 1 << 17, 1 << 21), (3, 1 << 17, 300, 900), (2, 1 << 25, 30, 100)]
+)
+def test_windows_and_threads_do_not_matter(monkeypatch, threads, piece_bytes, records, entries):
+    monkeypatch.setattr(joint_sweep, "RECORDS", records)
+    monkeypatch.setattr(joint_sweep, "ENTRIES", entries)
     genome = Reference(str(ROOT / "data" / "reference.fa.gz"))
     inputs, samples = open_inputs([str(f) for f in FILES], genome.names, genome.lengths, "reference", threads, piece_bytes)
     combiner = GvcfCombiner(inputs, samples, genome.names, genome.bases_upper_acgtn, joint_annotations(), threads=threads)

@@ -167,11 +167,14 @@ class JointGenotyper:
             wide = (rows[:, None] * width + np.arange(width)).ravel()
             for a in self._annotations:
                 for f in a.joint_values(evidence) if a.joint_values and bool(a.raw_keys) == reducible else ():
-                    fields.append((a.place, rows if a.place == "INFO" else wide, f))
+                    fields.append((a, rows if a.place == "INFO" else wide, f))
         self._draw([(rows, f) for _, rows, f in fields if f.key in ("AS_QD", "QD")])
-        for place, rows, f in fields:
-            column = _scattered(render(f, self._threads), rows, n if place == "INFO" else n * width)
-            if place == "INFO":
+        for a, rows, f in fields:
+            column = _scattered(render(f, self._threads), rows, n if a.place == "INFO" else n * width)
+            if a.place == "INFO":
+                raw = calls.allele_data.present(a.raw_keys)
+                if raw is not None:  # GATK writes an empty list where no ALT is left
+                    column.length[(raw[calls.record] > 0) & calls.genotyped & (np.diff(calls.allele_offset) == 1)] = 0
                 info[f.key] = _coalesce(column, info[f.key]) if f.key in info else column
             else:
                 formats[f.key] = column

@@ -31,6 +31,15 @@ class AlleleData:
     sums: dict[str, tuple[np.ndarray, np.ndarray]]
     histograms: dict[str, Histograms]
 
+    def present(self, keys) -> np.ndarray | None:
+        """uint8[n]: records that have the raw key that is among `keys`; None where no record has."""
+        for key in keys:
+            if key in self.sums:
+                return self.sums[key][1]
+            if key in self.histograms:
+                return self.histograms[key].present
+        return None
+
 
 def _offsets(lengths):
     out = np.zeros(len(lengths) + 1, np.int64)

@@ -14,6 +14,8 @@ from gpugenome.steps.gvcf_inputs import GvcfInput
 from gpugenome.steps.joint_records import Entries, InputKeys, SourceRows, source_rows
 
 _END = np.iinfo(np.int64).max
+RECORDS, ENTRIES = 1 << 17, 1 << 21
+"""Combined records, and rows that they take, of a batch of `GvcfSweep` at most (more where one place needs it)."""
 POSITIONS = 1 << 16
 """Positions of a batch of `walk_positions`."""
 
@@ -78,9 +80,7 @@ class GvcfSweep:
         while self._n_heap:
             ref_id = int(self._pending[self._heap[0]].parts[0].ref_id[0])
             limit = min(self._limit(p, ref_id) for p in self._pending)
-            found = self._window(ref_id, limit)
-            if found is not None:
-                yield found
+            yield from self._window(ref_id, limit)
 
     def _start(self):
         first = np.zeros(len(self._pending), np.int64)
@@ -128,22 +128,23 @@ class GvcfSweep:
         bound = (ref_id + 1) << 32 if last else limit
         where = key, start, end, variant, file
         more = bound, last, self._band, self._bases_of(ref_id), inside[:, 1].copy(), inside[:, 2].copy(), self._blocks
-        self._state[[kernel.N_HEAP, kernel.N_OUT, kernel.N_ENTRIES]] = self._n_heap, 0, 0
-        nothing = np.empty(0, np.uint8), np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.uint8)
-        none = np.empty(0, np.int64)
-        trial = [a.copy() for a in (next_row, last_row, self._heap, self._state, rows, self._in_open)]
-        kernel.sweep(*where, *trial, *more, False, *nothing, none, none)
-        n, m = int(trial[3][kernel.N_OUT]), int(trial[3][kernel.N_ENTRIES])
-        kind, pos, first = np.empty(n, np.uint8), np.empty(n, np.int32), np.empty(n, np.int32)
-        base, offset, entry = np.empty(n, np.uint8), np.zeros(n + 1, np.int64), np.empty(m + len(key), np.int64)
-        kernel.sweep(*where, next_row, last_row, self._heap, self._state, rows, self._in_open, *more, True, kind, pos, first, base, offset,
-                     entry)  # fmt: skip
+        self._state[kernel.N_HEAP] = self._n_heap
+        done, most_records, most_entries = False, RECORDS, ENTRIES
+        while not done:
+            kind, pos, first, base = (np.empty(most_records, t) for t in (np.uint8, np.int32, np.int32, np.uint8))
+            offset, entry = np.zeros(most_records + 1, np.int64), np.empty(most_entries, np.int64)
+            self._state[[kernel.N_OUT, kernel.N_ENTRIES]] = 0
+            done = kernel.sweep(*where, next_row, last_row, self._heap, self._state, rows, self._in_open, *more, kind, pos, first, base,
+                                offset, entry)  # fmt: skip
+            n, m = int(self._state[kernel.N_OUT]), int(self._state[kernel.N_ENTRIES])
+            if n:
+                yield self._swept(ref_id, parts, file_of_part, size, kind[:n], pos[:n], first[:n], base[:n], offset[: n + 1], entry[:m])
+            elif not done:
+                most_records, most_entries = 2 * most_records, 2 * most_entries
         self._n_heap = int(self._state[kernel.N_HEAP])
-        found = self._swept(ref_id, parts, file_of_part, size, kind, pos, first, base, offset, entry[:m]) if n else None
         self._keep(parts, file_of_part, size, next_row, rows[: self._state[kernel.N_OPEN]])
         if last:
             self._state[kernel.PREVIOUS] = -1
-        return found
 
     def _columns(self, parts):
         join = np.concatenate
