@@ -67,9 +67,10 @@ def test_intervals_and_annotations(reference, tmp_path):
           "demo2:10500-11000", "--only-output-calls-starting-in-intervals", *added, "-AX", "FisherStrand")  # fmt: skip
 
 
-def test_all_sites(reference, tmp_path):
-    check(reference, tmp_path, "all_sites.vcf.gz", "-V", JOINT / "combined.g.vcf.gz", "--include-non-variant-sites", "-L",
-          "demo1:21000-22500", "-L", "demo2:10100-10600")  # fmt: skip
+@pytest.mark.parametrize("inputs", [["-V", JOINT / "combined.g.vcf.gz"], SEVERAL], ids=["combined", "several"])
+def test_all_sites(reference, tmp_path, inputs):
+    check(reference, tmp_path, "all_sites.vcf.gz", *inputs, "--include-non-variant-sites", "-L", "demo1:21000-22500", "-L",
+          "demo2:10100-10600")  # fmt: skip
 
 
 def test_one_tetraploid_sample(reference, tmp_path):

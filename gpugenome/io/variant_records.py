@@ -269,16 +269,16 @@ class VariantFile:
     """A VCF (plain, gzip or BGZF) read in pieces.
 
     contigs: names of the contigs that records may lie on, in the order of their numbers (those of the reference); None: those of the
-    header's contig lines.
+    header's contig lines. pieces: iterator of uint8 arrays of whole lines to read instead of the file (path: what messages call it).
 
     Raises
     ------
     InputError: the file cannot be read, is no VCF, or has no #CHROM line.
     """
 
-    def __init__(self, path: str, contigs=None, threads: int = 1, piece_bytes: int = PIECE_BYTES):
+    def __init__(self, path: str, contigs=None, threads: int = 1, piece_bytes: int = PIECE_BYTES, pieces=None):
         self.path, self.threads = path, threads
-        self._lines = whole_lines(path, threads, piece_bytes)
+        self._lines = whole_lines(path, threads, piece_bytes) if pieces is None else pieces
         text, raw, at = np.empty(0, np.uint8), b"", -1
         for piece in self._lines:
             text = np.concatenate([text, piece]) if len(text) else piece

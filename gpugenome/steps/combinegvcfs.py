@@ -5,14 +5,15 @@ Source: GATK CombineGVCFs (behaviour; specification chapter "GVCF and joint geno
 
 import numpy as np
 
-from gpugenome.io.variant_records import VariantHeader
+from gpugenome.gatk.annotations.depths import COVERAGE
+from gpugenome.gatk.vcf_lines import header_text
+from gpugenome.io.variant_records import VariantFile, VariantHeader
 from gpugenome.kernels.joint_merge_cpu import COMBINE
-from gpugenome.steps.genotypegvcfs import DEPTH_LINE, MAX_PRINTED_GQ
 from gpugenome.steps.gvcf_inputs import GvcfInput
 from gpugenome.steps.haplotypecaller.blocks import RecordLines
 from gpugenome.steps.joint_allele_data import raw_fields
 from gpugenome.steps.joint_calls import compacted
-from gpugenome.steps.joint_records import RAW_MQ, InputKeys, merge, offsets
+from gpugenome.steps.joint_records import MAX_PRINTED_GQ, RAW_MQ, InputKeys, merge, offsets
 from gpugenome.steps.joint_sweep import GvcfSweep, Swept
 from gpugenome.variant_fields import (
     DOUBLE,
@@ -32,7 +33,7 @@ def header_lines(inputs: list[VariantHeader], annotations, extra=()) -> list[str
     lines = [line for h in inputs for line in h.lines if not line.startswith("fileformat=")]
     for a in annotations:
         lines += a.lines
-    return [*lines, DEPTH_LINE, *extra]
+    return [*lines, *COVERAGE.lines, *extra]
 
 
 class GvcfCombiner:
@@ -44,7 +45,7 @@ class GvcfCombiner:
 
     def __init__(self, inputs: list[GvcfInput], samples, contigs, bases_of, annotations, intervals=None, band: int = 0, threads: int = 1):
         self._inputs, self._samples, self._contigs, self._bases_of = inputs, list(samples), contigs, bases_of
-        self._intervals, self._band, self._threads = intervals, band, threads
+        self._intervals, self._band, self._threads, self._annotations = intervals, band, threads, annotations
         self._keys = InputKeys.of([i.file.header for i in inputs], annotations)
 
     @property
@@ -56,6 +57,18 @@ class GvcfCombiner:
         """Iterator of RecordLines in the order of the genome."""
         for swept in GvcfSweep(self._inputs, self._keys, self._bases_of, self._intervals, self._band, threads=self._threads):
             yield self._format(swept)
+
+    def as_input(self) -> GvcfInput:
+        """The combined GVCF as an input of its own, combined while it is read."""
+        headers = [i.file.header for i in self._inputs]
+
+        def pieces():
+            yield np.frombuffer(header_text(header_lines(headers, self._annotations), self.samples), np.uint8)
+            for found in self.lines():
+                yield found.text[found.offset[0] : found.offset[-1]]
+
+        file = VariantFile(" + ".join(h.path for h in headers), self._contigs, self._threads, pieces=pieces())
+        return GvcfInput(file, np.arange(len(self._samples), dtype=np.int32))
 
     def _format(self, swept: Swept) -> RecordLines:
         r = merge(swept.rows, swept.entries, len(self._samples), COMBINE, self._threads)
@@ -70,7 +83,7 @@ class GvcfCombiner:
             info[key] = render(scalar_field(key, kind, value, present & ~is_block), threads)
         has_raw = ~is_block & (r.raw_mq[:, 0] >= 0)
         info[RAW_MQ] = render(Field(RAW_MQ, INT, r.raw_mq[has_raw].reshape(-1), offsets(2 * has_raw)), threads)
-        for f in raw_fields(r.allele_data, r.allele_offset, threads):
+        for f in raw_fields(r.allele_data, threads):
             column = render(f, threads)
             info[f.key] = TextColumn(column.data, column.start, np.where(is_block, -1, column.length).astype(np.int32))
         ids = TextColumn(r.ids.data, r.ids.start, np.where(is_block, -1, r.ids.length).astype(np.int32))

@@ -7,6 +7,7 @@ import numpy as np
 
 from gpugenome.gatk import vcf_lines
 from gpugenome.gatk.annotations import joint_annotations
+from gpugenome.gatk.annotations.depths import COVERAGE
 from gpugenome.gatk.annotations.quality_by_depth import jittered
 from gpugenome.gatk.java import JavaRandom
 from gpugenome.io.variant_records import VariantHeader
@@ -15,11 +16,13 @@ from gpugenome.kernels import variant_records_cpu
 from gpugenome.kernels.joint_merge_cpu import COMBINE_AND_GENOTYPE, GENOTYPE
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.known_variants import with_known_ids
+from gpugenome.steps.combinegvcfs import GvcfCombiner
 from gpugenome.steps.gvcf_inputs import GvcfInput, starting_in
 from gpugenome.steps.haplotypecaller.blocks import RecordLines
+from gpugenome.steps.joint_allele_data import raw_fields
 from gpugenome.steps.joint_calls import GenotypeOptions, GenotypingState, JointCalls, call, ragged_rows, without_evidence
 from gpugenome.steps.joint_evidence import JointEvidence
-from gpugenome.steps.joint_records import RAW_MQ, Entries, InputKeys, JointRecords, merge, offsets, source_rows
+from gpugenome.steps.joint_records import MAX_PRINTED_GQ, RAW_MQ, Entries, InputKeys, JointRecords, merge, offsets, source_rows
 from gpugenome.steps.joint_sweep import GvcfSweep, walk_positions
 from gpugenome.variant_fields import (
     DOUBLE,
@@ -35,14 +38,12 @@ from gpugenome.variant_fields import (
     scalar_field,
 )
 
-MAX_PRINTED_GQ = 99
 APPROXIMATIONS = ("QUALapprox", "VarDP", "RAW_GT_COUNT")
 """INFO keys of ReblockGVCF that genotyping leaves out."""
 RGQ = vcf_lines.field_line(
     "FORMAT", "RGQ", "1", "Integer",
     "Unconditional reference genotype confidence, encoded as a phred quality -10*log10 p(genotype call is wrong)",
 )  # fmt: skip
-DEPTH_LINE = vcf_lines.field_line("INFO", "DP", "1", "Integer", "Approximate read depth; some reads may have been filtered")
 
 
 def annotations_of(options: GenotypeOptions):
@@ -58,7 +59,7 @@ def header_lines(inputs: list[VariantHeader], options: GenotypeOptions, dbsnp: b
     lines = [line for h in inputs for line in h.lines if not line.startswith(("fileformat=", "GVCFBlock"))]
     for a in annotations_of(options):
         lines += a.lines
-    lines += [vcf_lines.MLEAC, vcf_lines.MLEAF, RGQ, DEPTH_LINE, vcf_lines.LOW_QUAL, *extra]
+    lines += [vcf_lines.MLEAC, vcf_lines.MLEAF, RGQ, *COVERAGE.lines, vcf_lines.LOW_QUAL, *extra]
     return [*lines, vcf_lines.DB] if dbsnp else lines
 
 
@@ -87,15 +88,18 @@ class JointGenotyper:
     def records(self, inputs: list[GvcfInput], intervals: np.ndarray | None = None):
         """Iterator of (ref_id, JointRecords): the records to genotype, contig by contig; those of several files merged."""
         samples, ploidy, threads = len(self._names), self._options.sample_ploidy, self._threads
+        if self._options.include_non_variant_sites:
+            if len(inputs) > 1:
+                combiner = GvcfCombiner(inputs, self._names, self._contigs, self._bases_of, self._annotations, intervals, threads=threads)
+                inputs = [combiner.as_input()]
+            for ref_id, rows, entries, sets in walk_positions(inputs[0], self._keys, self._bases_of, intervals, ploidy):
+                yield ref_id, merge(rows, entries, sets * samples, GENOTYPE, threads)
+            return
         if len(inputs) > 1:
             for s in GvcfSweep(inputs, self._keys, self._bases_of, intervals, blocks=False, default_ploidy=ploidy, threads=threads):
                 records = merge(s.rows, s.entries, samples, COMBINE_AND_GENOTYPE, threads)
                 records.numeric = {k: v if self._keys.numeric[k] else printed(*v) for k, v in records.numeric.items()}
                 yield s.ref_id, records
-            return
-        if self._options.include_non_variant_sites:
-            for ref_id, rows, entries, sets in walk_positions(inputs[0], self._keys, self._bases_of, intervals, ploidy):
-                yield ref_id, merge(rows, entries, sets * samples, GENOTYPE, threads)
             return
         for found in inputs[0].records(intervals):
             found = found.take(np.flatnonzero(found.has_variant()))
@@ -159,6 +163,11 @@ class JointGenotyper:
         raw = ~calls.genotyped & (calls.raw_mq[:, 0] >= 0)
         if raw.any():
             info[RAW_MQ] = render(Field(RAW_MQ, INT, calls.raw_mq[raw].reshape(-1), offsets(2 * raw)), self._threads)
+        if not calls.genotyped.all():
+            for f in raw_fields(calls.allele_data, self._threads):
+                column = render(f, self._threads)
+                length = np.where(calls.genotyped, -1, column.length[calls.record]).astype(np.int32)
+                info[f.key] = TextColumn(column.data, column.start[calls.record], length)
         formats, fields = {}, []
         for reducible, chosen in ((True, calls.genotyped), (False, variant)):
             rows = np.flatnonzero(chosen)

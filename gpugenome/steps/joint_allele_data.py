@@ -26,8 +26,9 @@ class Histograms:
 
 @dataclass
 class AlleleData:
-    """Raw values of n records: sums, key -> (float64[alleles, width], uint8[n] present); histograms by key."""
+    """Raw values of n records: sums, key -> (float64[alleles, width], uint8[n] present); histograms by key. allele_offset: int64[n + 1]."""
 
+    allele_offset: np.ndarray
     sums: dict[str, tuple[np.ndarray, np.ndarray]]
     histograms: dict[str, Histograms]
 
@@ -47,9 +48,9 @@ def _offsets(lengths):
     return out
 
 
-def merge_allele_data(columns, n: int, alleles: int, where, threads: int) -> AlleleData:
+def merge_allele_data(columns, allele_offset: np.ndarray, where, threads: int) -> AlleleData:
     """Raw values of merged records. columns: raw key -> TextColumn by source row. where: the kernels' arguments on entries and alleles."""
-    out = AlleleData({}, {})
+    out, n, alleles = AlleleData(allele_offset, {}, {}), len(allele_offset) - 1, int(allele_offset[-1])
     for key, column in columns.items():
         if key in SUMS:
             values, present = np.zeros((alleles, SUMS[key])), np.empty(n, np.uint8)
@@ -76,8 +77,9 @@ def _text(n, threads, write):
     return out, offset
 
 
-def raw_fields(data: AlleleData, allele_offset: np.ndarray, threads: int) -> list[Field]:
+def raw_fields(data: AlleleData, threads: int) -> list[Field]:
     """The raw values as INFO fields of the records."""
+    allele_offset = data.allele_offset
     n, count, fields = len(allele_offset) - 1, np.diff(allele_offset), []
     for key, (values, present) in data.sums.items():
         given = np.repeat(present > 0, count)

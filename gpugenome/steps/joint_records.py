@@ -19,6 +19,7 @@ from gpugenome.variant_fields import TextColumn
 
 PARSED_FORMATS = ("GT", "AD", "DP", "GQ", "PL", "MIN_DP")
 RAW_MQ = "RAW_MQandDP"
+MAX_PRINTED_GQ = 99
 STALE_INFO = ("AC", "AF", "AN", "MLEAC", "MLEAF", "END", "DP", "ECNTH", "ECNT")
 """INFO keys that merging drops or works out itself."""
 
@@ -378,8 +379,8 @@ def merge(rows: SourceRows, entries: Entries, samples: int, mode: int, threads: 
         {k: TextColumn(c.data, _taken(c.start, kept, 0), _taken(c.length, kept, -1)) for k, c in rows.texts.items()},
         _depths(rows, entries),
         _numeric(rows, entries, threads), raw, _ids(rows, entries, threads),
-        merge_allele_data(rows.allele_raw, n, len(code), (entries.offset, entries.row, entries.pos, rows.start, *rows.alleles,
-                                                          allele_offset, code, map_offset, source), threads),
+        merge_allele_data(rows.allele_raw, allele_offset, (entries.offset, entries.row, entries.pos, rows.start, *rows.alleles,
+                                                           allele_offset, code, map_offset, source), threads),
     )  # fmt: skip
 
 
