@@ -1,10 +1,12 @@
 """Our HaplotypeCaller against the real one over many option sets and inputs: bodies and headers byte by byte.
 
     python benchmarks/differential_caller.py FOLDER [--sets NAME,...] [--threads 2] [--device cpu] [--show 3] [--list] [--record FOLDER]
+    python benchmarks/differential_caller.py FOLDER --random 100 [--seed 1]
 
 Inputs are made once in FOLDER: slices of the golden reads (data/golden; ../shared/golden where it is there), their CRAM, two samples,
 two files, and reads by art_illumina on the demo genome (2 x 100, 2 x 250, amplicons at 300x). A line a set: records of GATK, records that
 differ, header lines that differ (`##source` and the command line are left out), other files that differ. Exit code 1 where one does.
+--random N: N made-up sets instead, some options of GROUPS each over some kb of some input.
 --record FOLDER: no comparison; GATK's outputs over a few kb go to FOLDER with slices of their inputs (as in tests/recorded/caller).
 Needs GATK (environment variable GATK, else ../shared/tools/get-gatk), samtools, bcftools, bwa, art_illumina.
 """
@@ -246,6 +248,61 @@ SHARED_SETS = {
 }
 REFERENCES = {"stress": "hg002", "stress2": "na12878"}
 GOLDEN = {"hg002": "hg002_chr20", "na12878": "na12878_chr21", "multi_rg": "na12878_chr21/multi_rg"}
+
+
+# One option of a group at most goes into a random set.
+GROUPS = [
+    ["-ploidy 1", "-ploidy 3", "-ploidy 5"],
+    ["--max-mnp-distance 1", "--max-mnp-distance 4"],
+    ["-stand-call-conf 0", "-stand-call-conf 5", "-stand-call-conf 60"],
+    ["--output-mode EMIT_ALL_ACTIVE_SITES", "--output-mode EMIT_ALL_CONFIDENT_SITES"],
+    ["--max-alternate-alleles 1", "--max-alternate-alleles 2", "--max-alternate-alleles 3"],
+    ["--max-genotype-count 3", "--max-genotype-count 12"],
+    ["--pcr-indel-model NONE", "--pcr-indel-model HOSTILE", "--pcr-indel-model AGGRESSIVE"],
+    ["-mbq 5", "-mbq 18"],
+    ["--minimum-mapping-quality 0", "--minimum-mapping-quality 40"],
+    ["--max-reads-per-alignment-start 0", "--max-reads-per-alignment-start 2", "--max-reads-per-alignment-start 9"],
+    ["--min-pruning 1", "--min-pruning 3"],
+    ["--kmer-size 15", "--kmer-size 21 --kmer-size 41"],
+    ["--dont-increase-kmer-sizes-for-cycles"],
+    ["--allow-non-unique-kmers-in-ref"],
+    ["--recover-all-dangling-branches"],
+    ["--max-num-haplotypes-in-population 5", "--max-num-haplotypes-in-population 20"],
+    ["--dont-use-soft-clipped-bases"],
+    ["--native-pair-hmm-use-double-precision"],
+    ["--base-quality-score-threshold 10", "--base-quality-score-threshold 25"],
+    ["-DF NotDuplicateReadFilter", "-RF ProperlyPairedReadFilter", "-RF NotSupplementaryAlignmentReadFilter"],
+    ["--assembly-region-padding 50", "--assembly-region-padding 150"],
+    ["--max-assembly-region-size 150", "--min-assembly-region-size 20"],
+    ["--active-probability-threshold 0.05", "--force-active"],
+    ["--heterozygosity 0.02", "--indel-heterozygosity 0.005"],
+    ["--disable-spanning-event-genotyping"],
+    ["--phred-scaled-global-read-mismapping-rate 25", "--disable-symmetric-hmm-normalizing"],
+    ["--do-not-correct-overlapping-quality"],
+    ["--allele-informative-reads-overlap-margin 0", "--allele-informative-reads-overlap-margin 20"],
+    ["--padding-around-indels 20", "--padding-around-strs 120"],
+    ["-A AlleleFraction -A CountNs -A UniqueAltReadCount", "-A AssemblyComplexity", "-A BaseQualityHistogram -A GenotypeSummaries"],
+    ["--alleles {given}", "--alleles {given} --force-call-filtered-alleles", "--alleles {truth}"],
+    ["-bamout {out}.bam", "-bamout {out}.bam --bam-writer-type ALL_POSSIBLE_HAPLOTYPES"],
+]
+
+
+def random_set(rng, with_shared):
+    """A Set of some options over some kb."""
+    inputs = ["demo", "demo", "two_samples", "short", "long", "amplicons", "kilobase", "cram"] + ["stress", "stress2"] * with_shared
+    reads = str(rng.choice(inputs))
+    whole = {"stress": STRESS, "stress2": "chr21:1-15000", "kilobase": "demo1:1-24000"}.get(reads, "demo1:1-199000")
+    contig, low, high = re.split("[:-]", whole)
+    start = int(rng.integers(int(low), int(high) - 4_000))
+    chosen = [str(rng.choice(GROUPS[i])) for i in rng.permutation(len(GROUPS))[: int(rng.integers(1, 7))]]
+    if reads.startswith("stress"):
+        chosen = [w for w in chosen if "--alleles" not in w]
+    if rng.random() < 0.4:
+        chosen.append(GVCF.strip() if rng.random() < 0.8 else "-ERC BP_RESOLUTION")
+        chosen += ["--sample-name A"] * (reads == "two_samples") + ["--do-not-run-physical-phasing"] * (rng.random() < 0.1)
+    size = int(rng.integers(1_500, 8_000 if reads.startswith("stress") else 40_000))
+    region = f"{contig}:{start}-{min(int(high), start + size)}"
+    return Set((reads,), " ".join(chosen), files=("bam",) if any("-bamout" in w for w in chosen) else (), region=region)
 
 
 def make_inputs(folder):
@@ -628,11 +685,16 @@ def main():
     parser.add_argument("--show", type=int, default=3, help="differing lines to print of a set")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--record", type=Path, metavar="FOLDER")
+    parser.add_argument("--random", type=int, default=0, metavar="N")
+    parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     known = {**SETS, **(SHARED_SETS if SHARED.is_dir() else {})}
     if args.list or not args.folder:
         print("\n".join(f"{name:26} {','.join(s.reads)} {s.options}" for name, s in known.items()))
         return
+    if args.random:
+        rng = np.random.default_rng(args.seed)
+        known = {f"random_{args.seed}_{i}": random_set(rng, SHARED.is_dir()) for i in range(args.random)}
     chosen = [n for n in known for w in args.sets.split(",") if w in ("", n) or (w.endswith("*") and n.startswith(w[:-1]))]
     if not chosen:
         parser.error(f"--sets {args.sets}: no such set, see --list")
@@ -659,6 +721,8 @@ def main():
         failed += bool(outcome.differing or outcome.header or outcome.files)
         print(f"{name:26} {outcome.records:8} {outcome.differing:7} {outcome.header:7} {seconds:7.1f}  "
               f"{' '.join(outcome.files) and 'differ: ' + ' '.join(outcome.files)}", flush=True)  # fmt: skip
+        if outcome.examples or outcome.files or not outcome.records:
+            print(f"    {','.join(known[name].reads)} {known[name].options} {known[name].region}", flush=True)
         for line in outcome.examples[: args.show]:
             print(f"    {line}", flush=True)
     print(f"{len(chosen)} sets, {failed} not identical")

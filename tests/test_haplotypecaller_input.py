@@ -124,6 +124,13 @@ def test_a_reference_with_other_contigs(demo, bam, tmp_path, capsys):
     assert "header: contig demo1 has 199999 bp, but 200000 bp in the reference" in message
 
 
+def test_fewer_genotypes_than_one_alternate_allele_has(demo, bam, tmp_path, capsys):
+    """GATK ends in an exception at the first site."""
+    more = "--sample-ploidy", 3, "--max-genotype-count", 3
+    message = refused(capsys, tmp_path, "-R", demo / "reference.fa.gz", "-I", sam(tmp_path, *bam), *more, *REGION)
+    assert "--max-genotype-count 3: a site with one ALT has 4 genotypes" in message
+
+
 def test_given_alleles_of_another_reference(demo, bam, tmp_path, capsys):
     (tmp_path / "given.vcf").write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\ndemo1\t1\t.\tA\tC\t.\t.\t.\n")
     reads = sam(tmp_path, *bam)

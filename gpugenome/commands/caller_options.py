@@ -95,7 +95,12 @@ def caller_options(function):
         chosen = {k: tuple(v) if k in repeatable else v for k, v in values.items() if v not in (None, ())}
         if "gvcf_gq_bands" in chosen and list(chosen["gvcf_gq_bands"]) != sorted(set(chosen["gvcf_gq_bands"])):
             raise UserError("--gvcf-gq-bands: expected growing numbers, each once")
-        return function(caller=CallerOptions(**chosen), **given)
+        caller = CallerOptions(**chosen)
+        if caller.max_genotype_count <= caller.sample_ploidy:
+            most, ploidy = caller.max_genotype_count, caller.sample_ploidy
+            raise UserError(f"--max-genotype-count {most}: a site with one ALT has {ploidy + 1} genotypes with --sample-ploidy {ploidy}, "
+                            "expected at least as many")  # fmt: skip
+        return function(caller=caller, **given)
 
     for name, short, kind, many, text in reversed(_ARGUMENTS):
         long, short = _NAMES.get(name, (name.replace("_", "-"), short))

@@ -52,7 +52,8 @@ def call_to_files(batches, header, genome, options, output, intervals, index, md
             given = read_given_alleles(alleles, header.contig_names, bases_of, options.force_call_filtered_alleles, backend.threads)
         evidence = None
         if bamout:
-            alignments = stack.enter_context(create_reads(bamout, bamout_header(header, options), 2, backend.threads, True, False))
+            created = create_reads(bamout, bamout_header(header, options), 2, backend.threads, True, False, genome.path)
+            alignments = stack.enter_context(created)
             evidence = HaplotypeReads(header, options, alignments.write, backend.threads)
         caller = Caller(header, bases_of, options, backend.threads, known, on_regions, backend, given, evidence)
         records = 0
