@@ -24,6 +24,7 @@ COMMANDS = {
     "haplotypecaller": "Call variants (GATK HaplotypeCaller).",
     "combinegvcfs": "Combine GVCFs of several samples (GATK CombineGVCFs).",
     "genotypegvcfs": "Genotype GVCFs of one or many samples (GATK GenotypeGVCFs).",
+    "cohort": "A store of GVCFs that grows sample by sample, for genotypegvcfs -V cohort://STORE.",
     "variantfiltration": "Name filters of records and genotypes (GATK VariantFiltration).",
     "selectvariants": "Select records, samples and alleles (GATK SelectVariants).",
     "hardfilter": "GATK's recommended hard filters for SNPs and indels in one pass.",

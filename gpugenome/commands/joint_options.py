@@ -2,7 +2,8 @@
 
 import click
 
-variants = click.option("--variant", "-V", "variants", type=click.Path(), multiple=True, required=True, help="GVCF; repeatable.")
+variants = click.option("--variant", "-V", "variants", type=click.Path(), multiple=True, required=True,
+                        help="GVCF, or cohort://STORE; repeatable.")  # fmt: skip
 output = click.option("--output", "-O", type=click.Path(), required=True, help=".vcf or .vcf.gz; '-' is plain VCF on standard output.")
 
 
@@ -35,9 +36,11 @@ def open_gvcfs(variants, reference, output, intervals, threads, *others):
 
     paths = [*variants, reference, *(p for p in others if p)]
     for path in paths:
-        check_input(path)
+        if not path.startswith("cohort://"):
+            check_input(path)
     check_output(output, *paths)
     genome = Reference(reference)
-    inputs, samples = open_inputs(variants, genome.names, genome.lengths, reference, threads)
     wanted = read_intervals(intervals, genome.names, genome.lengths)
-    return inputs, samples, genome, None if wanted is None else as_array(wanted)
+    wanted = None if wanted is None else as_array(wanted)
+    inputs, samples = open_inputs(variants, genome.names, genome.lengths, reference, threads, intervals=wanted)
+    return inputs, samples, genome, wanted

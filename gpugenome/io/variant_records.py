@@ -48,12 +48,13 @@ def _attributes(line: str) -> dict[str, str]:
 class VariantHeader:
     """The header of a VCF.
 
-    lines: without "##", in order, the first is fileformat. samples: names in the order of the columns. contigs: length by name, -1 where
-    the line has none. info, formats: (Number, Type) by key. filters: IDs of the FILTER lines.
+    lines: without "##", in order, the first is fileformat. title: the #CHROM line. samples: names in the order of the columns. contigs:
+    length by name, -1 where the line has none. info, formats: (Number, Type) by key. filters: IDs of the FILTER lines.
     """
 
     path: str
     lines: list[str]
+    title: str
     samples: list[str]
     contigs: dict[str, int] = field(default_factory=dict)
     info: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -77,7 +78,7 @@ class VariantHeader:
         if len(set(names[9:])) < len(names[9:]):
             twice = next(n for n in names[9:] if names[9:].count(n) > 1)
             raise InputError(path, f"has the sample {twice} twice", "#CHROM line")
-        header = cls(path, [line.removeprefix("##") for line in meta], names[9:])
+        header = cls(path, [line.removeprefix("##") for line in meta], title, names[9:])
         for number, line in enumerate(header.lines, 1):
             kind, _, rest = line.partition("=")
             if kind not in ("contig", "INFO", "FORMAT", "FILTER"):
@@ -293,8 +294,12 @@ class VariantFile:
         stop = raw.find(b"\n", at + 1)
         stop = len(raw) if stop < 0 else stop
         self.header = VariantHeader.parse(path, raw[:stop])
-        self._contigs = {name: i for i, name in enumerate(self.header.contigs if contigs is None else contigs)}
-        self._rest = text[stop:]
+        self._start_reading(self.header.contigs if contigs is None else contigs, text[stop:])
+
+    def _start_reading(self, contigs, rest):
+        """What `records` needs once the header is there. rest: text already read."""
+        self._contigs = {name: i for i, name in enumerate(contigs)}
+        self._rest = rest
         self._expected = 8 if not self.header.samples else 9 + len(self.header.samples)
 
     def records(self):

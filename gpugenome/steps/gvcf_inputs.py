@@ -1,6 +1,7 @@
 """GVCFs as inputs of joint tools: their samples, and their records contig by contig in windows of some MB."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from gpugenome.errors import InputError
 from gpugenome.io.text_lines import PIECE_BYTES
 from gpugenome.io.variant_records import VariantFile, VariantHeader, VariantRecords
 
+STORE_SCHEME = "cohort://"
 _ALL_PIECES_BYTES, _LEAST_PIECE_BYTES = 96 << 20, 1 << 18
 """Text of several files that is in memory at a time, about, and of one of them at least."""
 
@@ -26,6 +28,18 @@ def check_contigs(header: VariantHeader, names, lengths, reference: str) -> None
         if length >= 0 and length != int(lengths[place[name]]):
             raise InputError(header.path, f"its contig {name} has {length} bp, in the reference {reference} it has "
                              f"{int(lengths[place[name]])}: made with another reference?", "header")  # fmt: skip
+
+
+def check_gvcf(file: VariantFile, names, lengths, reference: str) -> None:
+    """Refuse a file whose header cannot be that of a GVCF made with the reference.
+
+    Raises
+    ------
+    InputError: no samples, or as `check_contigs`.
+    """
+    check_contigs(file.header, names, lengths, reference)
+    if not file.header.samples:
+        raise InputError(file.path, "has no samples: not a GVCF", "#CHROM line")
 
 
 @dataclass
@@ -53,20 +67,31 @@ class GvcfInput:
                     yield records.take(np.arange(a, b)) if b - a < len(records) else records
 
 
-def open_inputs(paths, names, lengths, reference: str, threads: int, piece_bytes: int | None = None) -> tuple[list[GvcfInput], list[str]]:
+def open_inputs(paths, names, lengths, reference: str, threads: int, piece_bytes: int | None = None,
+                intervals: np.ndarray | None = None) -> tuple[list[GvcfInput], list[str]]:  # fmt: skip
     """The inputs, and the samples in the order of the columns (of one file: its own; of several: by name).
+
+    paths: GVCFs, or folders of cohort stores after STORE_SCHEME. intervals: int64[k, 3], what will be asked for; of stores,
+    the rest is not read.
 
     Raises
     ------
-    InputError: a file without samples, a sample that is in two files, contigs of another reference.
+    InputError: a file without samples, a sample that is in two files, contigs of another reference; a damaged store.
     """
-    size = piece_bytes or (PIECE_BYTES if len(paths) == 1 else max(_LEAST_PIECE_BYTES, _ALL_PIECES_BYTES // len(paths)))
-    files = [VariantFile(path, names, threads, size) for path in paths]
+    openers = []
+    for path in paths:
+        if path.startswith(STORE_SCHEME):
+            from gpugenome.io.cohort import Cohort, StoredVariants  # loads pyarrow
+
+            folders = Cohort.open(path.removeprefix(STORE_SCHEME)).folders()
+            openers += [partial(StoredVariants, folder, names, threads, intervals=intervals) for folder in folders]
+        else:
+            openers.append(partial(VariantFile, path, names, threads))
+    size = piece_bytes or (PIECE_BYTES if len(openers) == 1 else max(_LEAST_PIECE_BYTES, _ALL_PIECES_BYTES // len(openers)))
+    files = [opener(piece_bytes=size) for opener in openers]
     owner: dict[str, str] = {}
     for file in files:
-        check_contigs(file.header, names, lengths, reference)
-        if not file.header.samples:
-            raise InputError(file.path, "has no samples: not a GVCF", "#CHROM line")
+        check_gvcf(file, names, lengths, reference)
         for sample in file.header.samples:
             if sample in owner:
                 raise InputError(file.path, f"has the sample {sample}, which {owner[sample]} has too", "#CHROM line")

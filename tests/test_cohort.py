@@ -1,0 +1,181 @@
+"""The cohort store: what comes out is what direct GVCFs give, in any order of adding; interrupted runs; damaged stores."""
+
+import gzip
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from filter_cases import records, run
+
+from gpugenome.commands.cohort import command
+from gpugenome.errors import InputError, UserError
+from gpugenome.io.cohort import Cohort, StoredVariants, changing
+
+ROOT = Path(__file__).parent.parent
+JOINT = Path(__file__).parent / "data" / "joint"
+REFERENCE = ROOT / "data" / "reference.fa.gz"
+NAMES = ("as0", "as1", "h0", "t0")
+FILES = {name: JOINT / f"{name}.g.vcf.gz" for name in NAMES}
+
+
+def cohort(*args):
+    result = CliRunner().invoke(command, [str(a) for a in args])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def add(store, *names):
+    cohort("add", store, *(FILES[n] for n in names), "-R", REFERENCE)
+
+
+def samples(store):
+    return Cohort.open(store).samples()
+
+
+def snapshot(store):
+    return {str(p.relative_to(store)): p.read_bytes() for p in sorted(Path(store).rglob("*")) if p.is_file() and p.name != ".lock"}
+
+
+@pytest.mark.parametrize("order", [(("as0",), ("as1", "h0"), ("t0",)), (("t0", "as1", "h0", "as0"),)])
+@pytest.mark.parametrize("tool, more", [("genotypegvcfs", ()), ("combinegvcfs", ("-L", "demo1:21000-22200"))])
+def test_results_are_those_of_the_files(tmp_path, order, tool, more):
+    for names in order:
+        add(tmp_path / "store", *names)
+    assert samples(tmp_path / "store") == list(NAMES)
+    direct = [x for n in NAMES for x in ("-V", FILES[n])]
+    run(tool, "-R", REFERENCE, *direct, "-O", tmp_path / "a.vcf", *more)
+    run(tool, "-R", REFERENCE, "-V", f"cohort://{tmp_path / 'store'}", "-O", tmp_path / "b.vcf", *more)
+    assert len(records(tmp_path / "a.vcf")) > 20
+    assert records(tmp_path / "a.vcf") == records(tmp_path / "b.vcf")
+
+
+def test_intervals_read_their_windows_only(tmp_path, monkeypatch):
+    monkeypatch.setattr("gpugenome.io.cohort.GROUPS_PER_FILE", 3)
+    names = ["demo1", "demo2"]
+    with changing(tmp_path / "store", make=True) as store:
+        store.window_bp = 5000
+        store.add([str(FILES["t0"])], names, [200000, 50000])
+    store = Cohort.open(tmp_path / "store")
+    (folder,) = store.folders()
+    whole = StoredVariants(folder, names, piece_bytes=1000)
+    some = StoredVariants(folder, names, intervals=np.array([[0, 21000, 21500]], np.int64))
+    assert 0 < len(some.groups) < len(whole.groups)
+    found = list(whole.records())
+    stored = b"".join(r.data.tobytes() for r in found)
+    lines = gzip.decompress(FILES["t0"].read_bytes()).splitlines(keepends=True)
+    assert stored == b"".join(x for x in lines if not x.startswith(b"#"))
+    inside = sum(int(((r.ref_id == 0) & (r.start < 21500) & (r.end > 21000)).sum()) for r in found)
+    assert inside == sum(int(((r.ref_id == 0) & (r.start < 21500) & (r.end > 21000)).sum()) for r in some.records())
+
+
+def test_list_and_remove(tmp_path):
+    add(tmp_path / "store", "t0", "as0")
+    lines = cohort("list", tmp_path / "store").splitlines()
+    assert [x.split("\t")[0] for x in lines] == ["sample", "as0", "t0"]
+    cohort("remove", tmp_path / "store", "t0")
+    assert samples(tmp_path / "store") == ["as0"]
+    assert len(list((tmp_path / "store" / "parts").iterdir())) == 1
+    add(tmp_path / "store", "t0")
+    assert samples(tmp_path / "store") == ["as0", "t0"]
+
+
+def test_what_cannot_be_added_leaves_the_store_as_it_was(tmp_path):
+    add(tmp_path / "store", "t0")
+    before = snapshot(tmp_path / "store")
+    cut = tmp_path / "cut.g.vcf.gz"
+    cut.write_bytes(FILES["as1"].read_bytes()[:-2000])
+    for files, problem in (
+        ((FILES["as0"], FILES["t0"]), "has the sample t0, which is in the store already"),
+        ((FILES["as0"], cut), "truncated"),
+        ((ROOT / "data" / "mixed_sites.vcf.gz",), "made with another reference"),
+    ):
+        with pytest.raises(UserError, match=problem):
+            cohort("add", tmp_path / "store", *files, "-R", REFERENCE)
+        assert snapshot(tmp_path / "store") == before
+    with pytest.raises(UserError, match="truncated"):
+        cohort("add", tmp_path / "new", cut, "-R", REFERENCE)
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(InputError, match="has no sample nobody"):
+        cohort("remove", tmp_path / "store", "nobody")
+    assert snapshot(tmp_path / "store") == before
+
+
+def test_a_killed_run_leaves_the_store_as_it_was(tmp_path):
+    """A process that is killed after its new files are there, before the list is renamed."""
+    add(tmp_path / "store", "t0")
+    before = snapshot(tmp_path / "store")
+    code = (
+        "import sys, time\nfrom gpugenome.io.cohort import Cohort\n"
+        "def wait(self):\n    print('written', flush=True)\n    time.sleep(60)\n"
+        "Cohort._save = wait\nfrom gpugenome.cli import main\n"
+        f"main(['cohort', 'add', {str(tmp_path / 'store')!r}, {str(FILES['as0'])!r}, '-R', {str(REFERENCE)!r}])"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout.readline() == "written\n"
+    with pytest.raises(InputError, match="is being changed by another process"):
+        add(tmp_path / "store", "as1")
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert snapshot(tmp_path / "store").keys() > before.keys()  # its file is there, unlisted
+    assert samples(tmp_path / "store") == ["t0"]
+    add(tmp_path / "store", "as1")
+    assert samples(tmp_path / "store") == ["as1", "t0"]
+    assert len(list((tmp_path / "store" / "parts").iterdir())) == 2
+
+
+def test_damaged_stores_are_named(tmp_path):
+    store = tmp_path / "store"
+    with pytest.raises(InputError, match="is not a cohort store"):
+        Cohort.open(store)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").touch()
+    with pytest.raises(InputError, match="other things in it"):
+        add(tmp_path / "other", "t0")
+    add(store, "t0", "as0")
+    listed = (store / "cohort.json").read_text()
+    part = store / "parts" / "00000002" / "000000.parquet"
+    content = part.read_bytes()
+    half = len(content) // 2
+    shutil.copytree(part.parent, tmp_path / "copy")
+
+    def genotype():
+        run("genotypegvcfs", "-R", REFERENCE, "-V", f"cohort://{store}", "-O", tmp_path / "o.vcf")
+
+    for change, problem in (
+        (lambda: (store / "cohort.json").write_text(listed.replace('"version": 1', '"version": 2')), "version 2"),
+        (lambda: (store / "cohort.json").write_text(listed[: len(listed) // 2]), "cannot be read"),
+        (lambda: (store / "cohort.json").write_text(json.dumps({"format": "x"})), "is not the list"),
+        (lambda: part.write_bytes(content[: len(content) // 2]), "is damaged or missing"),
+        (lambda: part.write_bytes(content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :]), "row group . is damaged"),
+        (lambda: part.unlink(), "damaged or missing"),
+        (lambda: shutil.rmtree(part.parent), "is missing: the samples as0"),
+    ):
+        change()
+        with pytest.raises(InputError, match=problem):
+            genotype()
+        assert not (tmp_path / "o.vcf").exists()
+        (store / "cohort.json").write_text(listed)
+        if not part.parent.exists():
+            shutil.copytree(tmp_path / "copy", part.parent)
+        part.write_bytes(content)
+    genotype()
+
+
+def test_adding_takes_as_long_for_the_next_sample(tmp_path):
+    """Only the new file and the list are written."""
+    add(tmp_path / "store", "t0", "as0")
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "store" / "parts").rglob("*.parquet")}
+    time.sleep(0.01)
+    add(tmp_path / "store", "as1")
+    after = {p: p.stat().st_mtime_ns for p in (tmp_path / "store" / "parts").rglob("*.parquet")}
+    assert len(after) == 6 and {p: after[p] for p in before} == before
