@@ -128,6 +128,25 @@ def mark_variants(begin, end, data, columns, out):
 
 
 @jit
+def find_other_reference(begin, end, data, columns, start, stop, bases):
+    """The first of records begin..end (of one contig) that lies outside of `bases` or whose REF differs from them; -1 for none.
+
+    Only A, C, G and T on both sides count.
+    """
+    for i in range(begin, end):
+        if start[i] >= len(bases) or stop[i] > len(bases):
+            return i
+        ref = data[columns[i, 3] : columns[i, 4] - 1]
+        for k in range(min(len(ref), len(bases) - start[i])):
+            c = ref[k] - 32 if ref[k] >= 97 else ref[k]
+            b = bases[start[i] + k]
+            known = (c == 65 or c == 67 or c == 71 or c == 84) and (b == 65 or b == 67 or b == 71 or b == 84)
+            if known and c != b:
+                return i
+    return -1
+
+
+@jit
 def _same(a, b):
     if len(a) != len(b):
         return False

@@ -56,7 +56,7 @@ def test_windows_and_threads_do_not_matter(monkeypatch, threads, piece_bytes, re
     monkeypatch.setattr(joint_sweep, "RECORDS", records)
     monkeypatch.setattr(joint_sweep, "ENTRIES", entries)
     genome = Reference(str(ROOT / "data" / "reference.fa.gz"))
-    inputs, samples = open_inputs([str(f) for f in FILES], genome.names, genome.lengths, "reference", threads, piece_bytes)
+    inputs, samples = open_inputs([str(f) for f in FILES], genome, threads, piece_bytes)
     combiner = GvcfCombiner(inputs, samples, genome.names, genome.bases_upper_acgtn, joint_annotations(), threads=threads)
     parts = list(combiner.lines())
     assert len(parts) > 4
@@ -72,6 +72,14 @@ def altered(tmp_path, change):
 
 
 
+def with_other_base(text):
+    """A reference block's REF becomes another base."""
+    line = next(x for x in text.splitlines() if x[0] != "#" and "\t<NON_REF>" in x)
+    fields = line.split("\t")
+    fields[3] = "C" if fields[3] == "A" else "A"
+    return text.replace(line, "\t".join(fields))
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -79,6 +87,7 @@ def altered(tmp_path, change):
         (lambda t: t.replace("\tas0", "\tas1"), "has the sample as1, which"),
         (lambda t: t.replace("length=200000", "length=200001"), "made with another reference"),
         (lambda t: t.replace("\tas0", ""), "has no samples|tab-separated columns"),
+        (with_other_base, "its REF is not the reference's"),
     ],
 )
 def test_bad_input_leaves_no_output(tmp_path, change, message):

@@ -31,8 +31,8 @@ def add(store, gvcfs, reference, threads):
     genome = Reference(reference)
 
     def records(file):
-        check_gvcf(file, genome.names, genome.lengths, reference)
-        return GvcfInput(file, None).records()
+        check_gvcf(file, genome)
+        return GvcfInput(file, None, genome.bases_upper_acgtn).records()
 
     with changing(store, make=True) as cohort:
         made = cohort.add(gvcfs, genome.names, genome.lengths, threads or backend.usable_threads(), records)

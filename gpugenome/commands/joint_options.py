@@ -42,5 +42,5 @@ def open_gvcfs(variants, reference, output, intervals, threads, *others):
     genome = Reference(reference)
     wanted = read_intervals(intervals, genome.names, genome.lengths)
     wanted = None if wanted is None else as_array(wanted)
-    inputs, samples = open_inputs(variants, genome.names, genome.lengths, reference, threads, intervals=wanted)
+    inputs, samples = open_inputs(variants, genome, threads, intervals=wanted)
     return inputs, samples, genome, wanted

@@ -169,6 +169,16 @@ class VariantRecords:
         run_chunks(kernel.mark_variants, len(self), self.threads, self.data, self.columns, out)
         return out > 0
 
+    def check_reference(self, bases: np.ndarray) -> None:
+        """Refuse records (of one contig) that are not of this reference. bases: uint8, upper case.
+
+        Raises
+        ------
+        InputError: a record beyond the contig's end, or whose REF is not the reference's.
+        """
+        bad = run_chunks(kernel.find_other_reference, len(self), self.threads, self.data, self.columns, self.start, self.end, bases)
+        self._check(bad, 1, "lies beyond the contig or its REF is not the reference's: made with another reference?")
+
     def info(self, keys) -> tuple[dict[str, TextColumn], np.ndarray]:
         """INFO values by key (length 0: a flag), and int64[n]: where a key that is not asked for begins, -1 where there is none."""
         keys = list(keys)

@@ -68,7 +68,7 @@ class GvcfCombiner:
                 yield found.text[found.offset[0] : found.offset[-1]]
 
         file = VariantFile(" + ".join(h.path for h in headers), self._contigs, self._threads, pieces=pieces())
-        return GvcfInput(file, np.arange(len(self._samples), dtype=np.int32))
+        return GvcfInput(file, np.arange(len(self._samples), dtype=np.int32), self._bases_of)
 
     def _format(self, swept: Swept) -> RecordLines:
         r = merge(swept.rows, swept.entries, len(self._samples), COMBINE, self._threads)

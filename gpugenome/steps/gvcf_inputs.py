@@ -1,11 +1,13 @@
 """GVCFs as inputs of joint tools: their samples, and their records contig by contig in windows of some MB."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from gpugenome.errors import InputError
+from gpugenome.io.fasta import Reference
 from gpugenome.io.text_lines import PIECE_BYTES
 from gpugenome.io.variant_records import VariantFile, VariantHeader, VariantRecords
 
@@ -14,47 +16,48 @@ _ALL_PIECES_BYTES, _LEAST_PIECE_BYTES = 96 << 20, 1 << 18
 """Text of several files that is in memory at a time, about, and of one of them at least."""
 
 
-def check_contigs(header: VariantHeader, names, lengths, reference: str) -> None:
+def check_contigs(header: VariantHeader, genome: Reference) -> None:
     """Refuse a file whose contigs are not those of the reference.
 
     Raises
     ------
     InputError: a contig that the reference lacks or has with another length.
     """
-    place = {name: i for i, name in enumerate(names)}
+    lengths = dict(zip(genome.names, genome.lengths.tolist()))
     for name, length in header.contigs.items():
-        if name not in place:
-            raise InputError(header.path, f"its contig {name} is not in the reference {reference}: made with another reference?", "header")
-        if length >= 0 and length != int(lengths[place[name]]):
-            raise InputError(header.path, f"its contig {name} has {length} bp, in the reference {reference} it has "
-                             f"{int(lengths[place[name]])}: made with another reference?", "header")  # fmt: skip
+        if name not in lengths:
+            raise InputError(header.path, f"its contig {name} is not in {genome.path}: made with another reference?", "header")
+        if length >= 0 and length != lengths[name]:
+            raise InputError(header.path, f"its contig {name} has {length} bp, in {genome.path} it has {lengths[name]}: "
+                             "made with another reference?", "header")  # fmt: skip
 
 
-def check_gvcf(file: VariantFile, names, lengths, reference: str) -> None:
+def check_gvcf(file: VariantFile, genome: Reference) -> None:
     """Refuse a file whose header cannot be that of a GVCF made with the reference.
 
     Raises
     ------
     InputError: no samples, or as `check_contigs`.
     """
-    check_contigs(file.header, names, lengths, reference)
+    check_contigs(file.header, genome)
     if not file.header.samples:
         raise InputError(file.path, "has no samples: not a GVCF", "#CHROM line")
 
 
 @dataclass
 class GvcfInput:
-    """One GVCF: its file and, for each of its samples, the number of the output's column."""
+    """One GVCF: its file, for each of its samples the number of the output's column, and the reference (ref_id -> uint8)."""
 
     file: VariantFile
     columns: np.ndarray
+    bases_of: Callable[[int], np.ndarray]
 
     def records(self, intervals: np.ndarray | None = None):
         """Iterator of VariantRecords, each of one contig: all, or those that overlap intervals (int64[k, 3], sorted and apart).
 
         Raises
         ------
-        InputError: reference blocks that overlap, and what `VariantFile.records` raises.
+        InputError: reference blocks that overlap, records of another reference, and what `VariantFile.records` raises.
         """
         last = (-1, -1)
         for records in self.file.records():
@@ -64,10 +67,12 @@ class GvcfInput:
             edges = [0, *(np.flatnonzero(np.diff(records.ref_id)) + 1).tolist(), len(records)]
             for a, b in zip(edges[:-1], edges[1:]):  # a pass for each contig
                 if b > a:
-                    yield records.take(np.arange(a, b)) if b - a < len(records) else records
+                    found = records.take(np.arange(a, b)) if b - a < len(records) else records
+                    found.check_reference(self.bases_of(int(found.ref_id[0])))
+                    yield found
 
 
-def open_inputs(paths, names, lengths, reference: str, threads: int, piece_bytes: int | None = None,
+def open_inputs(paths, genome: Reference, threads: int, piece_bytes: int | None = None,
                 intervals: np.ndarray | None = None) -> tuple[list[GvcfInput], list[str]]:  # fmt: skip
     """The inputs, and the samples in the order of the columns (of one file: its own; of several: by name).
 
@@ -84,21 +89,22 @@ def open_inputs(paths, names, lengths, reference: str, threads: int, piece_bytes
             from gpugenome.io.cohort import Cohort, StoredVariants  # loads pyarrow
 
             folders = Cohort.open(path.removeprefix(STORE_SCHEME)).folders()
-            openers += [partial(StoredVariants, folder, names, threads, intervals=intervals) for folder in folders]
+            openers += [partial(StoredVariants, folder, genome.names, threads, intervals=intervals) for folder in folders]
         else:
-            openers.append(partial(VariantFile, path, names, threads))
+            openers.append(partial(VariantFile, path, genome.names, threads))
     size = piece_bytes or (PIECE_BYTES if len(openers) == 1 else max(_LEAST_PIECE_BYTES, _ALL_PIECES_BYTES // len(openers)))
     files = [opener(piece_bytes=size) for opener in openers]
     owner: dict[str, str] = {}
     for file in files:
-        check_gvcf(file, names, lengths, reference)
+        check_gvcf(file, genome)
         for sample in file.header.samples:
             if sample in owner:
                 raise InputError(file.path, f"has the sample {sample}, which {owner[sample]} has too", "#CHROM line")
             owner[sample] = file.path
     samples = list(owner) if len(files) == 1 else sorted(owner)
     place = {name: i for i, name in enumerate(samples)}
-    return [GvcfInput(f, np.array([place[s] for s in f.header.samples], np.int32)) for f in files], samples
+    columns = [np.array([place[s] for s in f.header.samples], np.int32) for f in files]
+    return [GvcfInput(f, c, genome.bases_upper_acgtn) for f, c in zip(files, columns)], samples
 
 
 def overlapping(records: VariantRecords, intervals: np.ndarray) -> np.ndarray:
