@@ -79,7 +79,9 @@ def set_tag(batch: ReadBatch, tag: str, value: np.ndarray, value_offset: np.ndar
 
 
 def edit_tags(batch: ReadBatch, tags: list[str], row: np.ndarray, value=None, value_offset=None, threads: int = 1) -> ReadBatch:
-    """The batch with tags set or removed and every touched record's tags in htsjdk's order and types. Arena and offsets are replaced.
+    """The batch with tags set or removed and every touched record's tags in htsjdk's order and types.
+
+    Arena and offsets are replaced, unless no record changes.
 
     row: int32[tags, n], for each tag and record a row of the ragged table (value uint8, value_offset int64: type letter and value),
     `sam_tags_cpu.LEAVE` or `sam_tags_cpu.REMOVE` (which touches a record also where it has no such tag).
@@ -89,7 +91,9 @@ def edit_tags(batch: ReadBatch, tags: list[str], row: np.ndarray, value=None, va
     if value is None:
         value, value_offset = np.zeros(1, np.uint8), np.zeros(1, np.int64)
     size, start = np.empty(n, np.int64), batch.tag_start
-    run_chunks(tag_kernel.reencoded_sizes, n, threads, batch.data, batch.offset, start, code, row, value, value_offset, size)
+    changed = run_chunks(tag_kernel.reencoded_sizes, n, threads, batch.data, batch.offset, start, code, row, value, value_offset, size)
+    if not sum(changed):
+        return batch
     offset = np.zeros(n + 1, np.int64)
     np.cumsum(size, out=offset[1:])
     data = np.empty(int(offset[-1]), np.uint8)

@@ -125,30 +125,48 @@ def _write_bytes_of_hex(to, at):
 
 
 @jit
-def _touched(record, row):
-    """Whether any edit sets or removes a tag of the record; htsjdk leaves the bytes of the others as they are."""
+def _keeps_its_bytes(at, end, record, edit_code, row):
+    """Whether a record stays as it is: no edit touches it, or its tags are in order and narrow already and nothing is set or removed."""
+    touched = False
     for e in range(row.shape[0]):
-        if row[e, record] != LEAVE:
-            return True
-    return False
+        if row[e, record] >= 0:
+            return False
+        touched |= row[e, record] != LEAVE
+    if not touched:
+        return True
+    last = np.int64(-1)
+    while at + 3 <= end:
+        code, kind = np.int64(load_u16(at)), load_u8(at + 2)
+        is_integer, value = _integer(at + 3, kind)
+        if code <= last or kind == 72 or (is_integer and _narrowest(value)[0] != kind):
+            return False
+        for e in range(row.shape[0]):
+            if edit_code[e] == code and row[e, record] == REMOVE:
+                return False
+        last = code
+        at += 3 + _tag_value_bytes(at + 3, kind)
+    return True
 
 
 @jit
 def reencoded_sizes(begin, end, data, offset, tag_start, edit_code, row, value, value_offset, size):
-    """Bytes of each record after `reencode`. size: int64[n]."""
+    """Bytes of each record after `reencode`; returns how many records change. size: int64[n]."""
+    changed = 0
     base = np.int64(data.ctypes.data)
     values = np.int64(value.ctypes.data)
     codes = np.empty(MOST_TAGS, np.int64)
     places = np.empty(MOST_TAGS, np.int64)
     for i in range(begin, end):
-        if not _touched(i, row):
+        if _keeps_its_bytes(base + tag_start[i], base + offset[i + 1], i, edit_code, row):
             size[i] = offset[i + 1] - offset[i]
             continue
+        changed += 1
         n = _tags_of(base + tag_start[i], base + offset[i + 1], i, edit_code, row, values, value_offset, codes, places)
         total = tag_start[i] - offset[i]
         for k in range(n):
             total += _value_size(places[k])
         size[i] = total
+    return changed
 
 
 @jit
@@ -164,7 +182,7 @@ def reencode(begin, end, data, offset, tag_start, edit_code, row, value, value_o
     codes = np.empty(MOST_TAGS, np.int64)
     places = np.empty(MOST_TAGS, np.int64)
     for i in range(begin, end):
-        if not _touched(i, row):
+        if _keeps_its_bytes(base + tag_start[i], base + offset[i + 1], i, edit_code, row):
             copy_bytes(target + out_offset[i], base + offset[i], offset[i + 1] - offset[i])
             continue
         n = _tags_of(base + tag_start[i], base + offset[i + 1], i, edit_code, row, values, value_offset, codes, places)

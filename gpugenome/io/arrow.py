@@ -72,7 +72,8 @@ class SpilledRun:
         self.name = name
 
     def __iter__(self):
-        with pa.memory_map(self.name) as source, pa.ipc.open_file(source) as reader:
+        # Read, not mapped: mapped pages would count as resident beyond the memory budget.
+        with pa.OSFile(self.name, "rb") as source, pa.ipc.open_file(source) as reader:
             for i in range(reader.num_record_batches):
                 yield _from_arrow(reader.get_batch(i))
 
@@ -82,5 +83,5 @@ def _from_arrow(record_batch):
     _, offset, data = record_batch.column(0).buffers()
     columns = {k: record_batch.column(i + 1).to_numpy() for i, k in enumerate([*FIXED, "read_group"])}
     offset = np.frombuffer(offset, np.int64)[: n + 1] if n else np.zeros(1, np.int64)
-    # Copied out of the map: later steps write flags and qualities into the arena.
+    # Copied, since Arrow's buffers are read-only and later steps write flags and qualities into the arena.
     return ReadBatch(np.frombuffer(data, np.uint8)[: offset[-1]].copy(), offset, **columns)

@@ -382,11 +382,13 @@ class _Kept:
     """Batches held in memory, and beyond a budget in spill files, in the order in which they came."""
 
     def __init__(self, batches, spill, memory_bytes):
+        from gpugenome.steps.sort import resident_bytes
+
         self._held, self._runs, size = [], [], 0
         for batch in batches:
             self._held.append(batch)
             size += batch.nbytes
-            if size > memory_bytes // 2:
+            if size > resident_bytes(memory_bytes):
                 self._runs.append(spill.write(self._held))
                 self._held, size = [], 0
 

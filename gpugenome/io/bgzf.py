@@ -59,7 +59,8 @@ class BgzfReader:
             try:
                 with open(path, "rb") as f:
                     size = os.fstat(f.fileno()).st_size
-                    self.raw = np.frombuffer(mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ), np.uint8) if size else np.empty(0, np.uint8)
+                    self._map = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) if size else None
+                    self.raw = np.frombuffer(self._map, np.uint8) if size else np.empty(0, np.uint8)
             except OSError as e:
                 raise InputError(path, f"cannot be read: {e.strerror}") from None
         slots = max(chunk_bytes // 1024, 1024)
@@ -80,6 +81,10 @@ class BgzfReader:
             starts = self._starts[:n].copy()
             yield _inflate(self.raw, starts, self._sizes, self._raw_sizes, n, self.threads, self.path,
                            lambda i, s=starts: int(s[i]) - 18, self.headroom)  # fmt: skip
+            # What has been read need not stay resident: a sort's memory is for its records.
+            used = after // mmap.PAGESIZE * mmap.PAGESIZE
+            if used:
+                self._map.madvise(mmap.MADV_DONTNEED, 0, used)
             position = after
         if self.raw.size >= 28 and self.raw[-28:].tobytes() != EOF_BLOCK or self.raw.size < 28:
             print(f"gpugenome: warning: {self.path}: no BGZF end marker, the file may be truncated", file=sys.stderr)

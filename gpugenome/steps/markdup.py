@@ -194,23 +194,42 @@ class _Programs:
         return np.array(place, np.int32)[out]
 
 
+class _Entries:
+    """ENTRY rows that grow by an eighth in place: there are as many as pairs in the file, and never two copies of them."""
+
+    def __init__(self):
+        self._rows, self._count = np.empty(1 << 12, read_ends_cpu.ENTRY), 0
+
+    def add(self, rows):
+        """Append copies of rows."""
+        end = self._count + len(rows)
+        if end > len(self._rows):
+            self._rows.resize(max(end, len(self._rows) * 9 // 8), refcheck=False)
+        self._rows[self._count : end] = rows
+        self._count = end
+
+    def rows(self):
+        """All of them; no more can be added while they are in use."""
+        return self._rows[: self._count]
+
+
 class _Joiner:
     """Joins the ends of batch after batch to pairs; keeps what duplicates are looked for in."""
 
     def __init__(self, by_name, keep_all):
         self.by_name, self.keep_all = by_name, keep_all
         self.table = read_ends_cpu.new_table(1 << 16)
-        self.pairs, self.singles = [], []
+        self.pairs, self.singles = _Entries(), _Entries()
 
     def add(self, ends):
         """Take the ends of a batch. Returns the index of a record at fault, or -1."""
         begin = 0
+        pairs, singles = np.empty(len(ends), read_ends_cpu.ENTRY), np.empty(len(ends), read_ends_cpu.ENTRY)
         while begin < len(ends):
-            pairs, singles = np.empty(len(ends), read_ends_cpu.ENTRY), np.empty(len(ends), read_ends_cpu.ENTRY)
             slots, pool, free, state = self.table
             begin = read_ends_cpu.join_mates(ends, begin, self.by_name, self.keep_all, slots, pool, free, state, pairs, singles)
-            self.pairs.append(pairs[: state[1]].copy())
-            self.singles.append(singles[: state[2]].copy())
+            self.pairs.add(pairs[: state[1]])
+            self.singles.add(singles[: state[2]])
             if state[3] >= 0:
                 return int(state[3])
             if state[0] <= pool.size // 16:
@@ -223,9 +242,8 @@ class _Joiner:
         if not self.keep_all:
             rest = np.empty(int((slots >= 0).sum()), read_ends_cpu.ENTRY)
             read_ends_cpu.waiting(slots, pool, rest)
-            self.singles.append(rest)
-        empty = np.empty(0, read_ends_cpu.ENTRY)
-        return np.concatenate([empty, *self.pairs]), np.concatenate([empty, *self.singles])
+            self.singles.add(rest)
+        return self.pairs.rows(), self.singles.rows()
 
 
 def _columns(batch):

@@ -15,6 +15,8 @@ from gpugenome.kernels.sam_tags_cpu import set_bins
 COORDINATE, QUERYNAME, NATURAL_QUERYNAME = "coordinate", "queryname", "natural"
 _RULE = {COORDINATE: 0, QUERYNAME: 1, NATURAL_QUERYNAME: 2}
 BATCH_READS = 200_000
+_PROGRAM_BYTES = 250 << 20
+"""What Python with numba takes, and the pieces of a file that are read ahead."""
 
 
 def _addresses(batches):
@@ -172,7 +174,7 @@ def _slice(batch, a, b):
 def sorted_records(batches, order=COORDINATE, *, spill, memory_bytes, picard_ties=True, threads=1):
     """Sort all records of an iterator of ReadBatch.
 
-    spill: `io.arrow.SpillFolder`. memory_bytes: resident up to half of it, since gathering needs room; beyond, sorted runs are spilled.
+    spill: `io.arrow.SpillFolder`. memory_bytes: the budget; records beyond `resident_bytes` of it are spilled as sorted runs.
 
     Returns
     -------
@@ -183,7 +185,7 @@ def sorted_records(batches, order=COORDINATE, *, spill, memory_bytes, picard_tie
         if len(batch):
             held.append(batch)
             size += batch.nbytes
-        if size > memory_bytes // 2:
+        if size > resident_bytes(memory_bytes):
             runs.append(spill.write(ResidentRun(held, order, picard_ties, threads).batches(_spill_reads(memory_bytes))))
             held, size = [], 0
     if not runs:
@@ -193,9 +195,14 @@ def sorted_records(batches, order=COORDINATE, *, spill, memory_bytes, picard_tie
     return MergedRuns(runs, order, picard_ties, threads)
 
 
+def resident_bytes(memory_bytes: int) -> int:
+    """Bytes of records to hold within a memory budget: the rest is for the program itself, its keys and what it gathers."""
+    return max(memory_bytes // 8, min(memory_bytes // 2, (memory_bytes - _PROGRAM_BYTES) * 2 // 3))
+
+
 def _spill_reads(memory_bytes):
     """Records of one batch in a spill file: small, since a merge holds one of each run."""
-    return int(min(BATCH_READS, max(1000, memory_bytes // 2**16)))
+    return int(min(BATCH_READS, max(1000, memory_bytes // 2**15)))
 
 
 def write_bins(batch: ReadBatch, contig_lengths, threads: int = 1) -> None:
