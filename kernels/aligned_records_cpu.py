@@ -461,7 +461,7 @@ def make_records(
     spare, scratch = np.empty((most, HIT_COLUMNS), np.int64), np.empty((3, most), np.int64)
     codes = np.empty((3, 2, longest + 16), np.uint8)
     query, reverse, part = codes[0], codes[1], codes[2, 0]
-    profile, rows = np.empty((4, longest + 16), np.int32), np.empty((3, longest + 32), np.int32)
+    profile, rows = np.empty((4, longest + 16), np.int32), np.empty((2, longest + 32), np.int32)
     text, back = np.empty(4 * longest + window, np.uint8), np.empty(1 << 16, np.uint8)
     peaks, result = np.empty((longest + window + 1, 2), np.int64), np.empty(6, np.int64)
     alignments = np.empty((2 * most + 8, COLUMNS), np.int64)
@@ -483,7 +483,7 @@ def make_records(
         if paired and not opt[NO_RESCUE]:
             back = rescue_both(
                 words, offsets, lengths, query, reverse, length, limits, opt, ratios, hits, n, spare, near, scratch[0], scratch[1],
-                scratch[2], part, text, profile, rows[0], rows[1], rows[2], peaks, back, result,
+                scratch[2], part, text, profile, rows[0], rows[1], peaks, back, result,
             )  # fmt: skip
         text_need, ops_need = np.int64(64), np.int64(64)
         for k in range(ends):

@@ -6,6 +6,7 @@ Source: specification chapter "bwa_mem", sections 6 (extension), 10 (global) and
 
 import numpy as np
 
+from gpugenome.kernels import simd
 from gpugenome.kernels.aligner_fields import (
     EXTEND_DELETION,
     EXTEND_INSERTION,
@@ -25,10 +26,9 @@ def fill_profile(query, n, opt, profile):
     """profile[c, :n] (int32) = scores of the text's base c (0..3) against the query."""
     match, mismatch = np.int32(opt[MATCH]), np.int32(-opt[MISMATCH])
     for c in range(4):
-        row = profile[c]
         for j in range(n):
             q = query[j]
-            row[j] = match if q == c else (mismatch if q < 4 else np.int32(_N_SCORE))
+            profile[c, j] = match if q == c else (mismatch if q < 4 else np.int32(_N_SCORE))
 
 
 @jit
@@ -41,14 +41,14 @@ def _gap_limit(bases, opt, bonus):
 
 
 @jit
-def _extension_row(scores, h, e, begin, end, left, open_del, ext_del, open_ins, ext_ins):
-    """One row of `extend` in place. Returns (score of the last cell, best score, its last column)."""
+def _extension_row(profile, base, h, e, begin, end, left, open_del, ext_del, open_ins, ext_ins):
+    """One row of `extend` in place, for a base of the text. Returns (score of the last cell, best score, its last column)."""
     zero = np.int32(0)
     f, best, at = zero, zero, np.int64(-1)
     for j in range(begin, end):
         m = h[j]
         h[j] = left
-        m = m + scores[j] if m != 0 else zero
+        m = m + profile[base, j] if m != 0 else zero
         up = e[j]
         left = max(m, up, f)
         if left >= best:
@@ -85,7 +85,7 @@ def extend(query, text, n, rows, opt, band, bonus, zdrop, start, profile, h, e, 
         begin = max(begin, i - band)
         end = min(end, i + band + 1, n)
         left = np.int32(max(start - (open_del + ext_del * i), 0)) if begin == 0 else np.int32(0)
-        left, m, at = _extension_row(profile[text[i]], h, e, begin, end, left, open_del, ext_del, open_ins, ext_ins)
+        left, m, at = _extension_row(profile, text[i], h, e, begin, end, left, open_del, ext_del, open_ins, ext_ins)
         h[end] = left
         e[end] = 0
         if max(begin, end) == n and left >= end_score:
@@ -137,10 +137,9 @@ def global_align(query, text, n, rows, opt, band, profile, h, e, back):
         begin, end = max(i - band, 0), min(i + band + 1, n)
         left = np.int32(-(open_del + ext_del * i)) if begin == 0 else lowest
         f = lowest
-        scores = profile[text[i]]
-        row = back[i * (2 * band + 1) :]
+        base, row = text[i], i * (2 * band + 1)
         for j in range(begin, end):
-            m = np.int32(h[j] + scores[j])
+            m = np.int32(h[j] + profile[base, j])
             h[j] = left
             up = e[j]
             kind = np.uint8(1) if up > m else np.uint8(0)
@@ -153,7 +152,7 @@ def global_align(query, text, n, rows, opt, band, profile, h, e, back):
             longer, opened = np.int32(f - ext_ins), np.int32(m - open_ins)
             kind |= np.uint8(32) if longer > opened else np.uint8(0)
             f = max(longer, opened)
-            row[j - begin] = kind
+            back[row + j - begin] = kind
         h[end] = left
         e[end] = lowest
     return np.int64(h[n])
@@ -196,39 +195,75 @@ def global_cigar(n, rows, band, back, cigar):
 
 
 @jit
-def _local_pass(query, text, n, rows, opt, lanes, least, stop, cap, profile, h, e, kept, peaks):
+def _fill_striped(query, n, opt, segment, bias, state, at):
+    """Scores plus bias of the text's four bases against the query, in state[at:]; bias alone beyond the query."""
+    lanes = simd.lane_count(state)
+    for c in range(4):
+        for lane in range(lanes):
+            for j in range(segment):
+                column = lane * segment + j
+                score = 0
+                if column < n:
+                    q = query[column]
+                    score = opt[MATCH] if q == c else (-opt[MISMATCH] if q < 4 else _N_SCORE)
+                state[at + (c * segment + j) * lanes + lane] = score + bias
+
+
+@jit
+def _local_row(state, before, after, e, scores, segment, bias, open_del, ext_del, open_ins, ext_ins):
+    """One row of `_local_pass`. Returns the best score.
+
+    All in state, from these places on: scores `before` and `after` (one vector in front of both), e, scores of the row's base.
+    Insertions that cross a segment's beginning are put into the scores after the deletions were computed, and the best score does
+    not see them: bwa's vector code mends its rows like that.
+    """
+    lanes = simd.lane_count(state)
+    zero = simd.sub_to_zero(bias, bias)
+    f, top = zero, zero
+    diagonal = simd.shift_in_zero(simd.load(state, before + segment * lanes))
+    for j in range(segment):
+        at = j * lanes
+        up = simd.load(state, e + at)
+        x = simd.sub_to_zero(simd.add_saturated(diagonal, simd.load(state, scores + at)), bias)
+        x = simd.greatest(simd.greatest(x, up), f)
+        top = simd.greatest(top, x)
+        simd.store(state, after + at + lanes, x)
+        simd.store(state, e + at, simd.greatest(simd.sub_to_zero(up, ext_del), simd.sub_to_zero(x, open_del)))
+        f = simd.greatest(simd.sub_to_zero(f, ext_ins), simd.sub_to_zero(x, open_ins))
+        diagonal = simd.load(state, before + at + lanes)
+    for _ in range(lanes):
+        f = simd.shift_in_zero(f)
+        for j in range(segment):
+            at = after + (j + 1) * lanes
+            x = simd.greatest(simd.load(state, at), f)
+            simd.store(state, at, x)
+            f = simd.sub_to_zero(f, ext_ins)
+            if not simd.any_greater(f, simd.sub_to_zero(x, open_ins)):
+                return simd.largest_lane(top)
+    return simd.largest_lane(top)
+
+
+@jit
+def _local_pass(query, text, n, rows, opt, least, stop, cap, state, peaks):
     """One pass of `local_align`. Returns (score, its row, its column, number of peaks).
 
-    Columns lie in `lanes` segments; an insertion that crosses a segment's beginning does not feed deletions: bwa's vector code
-    mends its rows after it has computed the deletions.
+    state: uint8 (16 segments) or int16 (8), scratch of 8 rows and profiles of n columns and two vectors each.
     """
-    fill_profile(query, n, opt, profile)
-    open_del, ext_del = np.int32(opt[OPEN_DELETION] + opt[EXTEND_DELETION]), np.int32(opt[EXTEND_DELETION])
-    open_ins, ext_ins = np.int32(opt[OPEN_INSERTION] + opt[EXTEND_INSERTION]), np.int32(opt[EXTEND_INSERTION])
-    zero = np.int32(0)
+    lanes = simd.lane_count(state)
     segment = (n + lanes - 1) // lanes
-    width = segment * lanes
-    for j in range(width):
-        h[j] = 0
-        e[j] = 0
-    for c in range(4):
-        profile[c, n:width] = 0
-    best, best_row, count = zero, np.int64(-1), 0
+    width = (segment + 1) * lanes
+    before, after, e, kept, profile = 0, width, 2 * width, 3 * width, 4 * width
+    shift = max(opt[MISMATCH], -_N_SCORE)
+    bias = _every_lane(state, shift)
+    open_del, ext_del = _every_lane(state, opt[OPEN_DELETION] + opt[EXTEND_DELETION]), _every_lane(state, opt[EXTEND_DELETION])
+    open_ins, ext_ins = _every_lane(state, opt[OPEN_INSERTION] + opt[EXTEND_INSERTION]), _every_lane(state, opt[EXTEND_INSERTION])
+    _fill_striped(query, n, opt, segment, shift, state, profile)
+    for k in range(4 * width):
+        state[k] = 0
+    best, best_row, count = np.int64(0), np.int64(-1), 0
     for i in range(rows):
-        scores = profile[text[i]]
-        diagonal, f, top = zero, zero, zero
-        for s in range(lanes):
-            inner = zero
-            for j in range(s * segment, (s + 1) * segment):
-                x = max(diagonal + scores[j], e[j], zero)
-                diagonal = h[j]
-                within = max(x, inner)
-                whole = max(x, f)
-                top = max(top, within)
-                e[j] = max(e[j] - ext_del, within - open_del, zero)
-                inner = max(inner - ext_ins, within - open_ins, zero)
-                f = max(f - ext_ins, whole - open_ins, zero)
-                h[j] = whole
+        scores = profile + text[i] * segment * lanes
+        top = _local_row(state, before, after, e, scores, segment, bias, open_del, ext_del, open_ins, ext_ins)
         if top >= least:
             if count == 0 or peaks[count - 1, 0] + 1 != i:
                 peaks[count, 0], peaks[count, 1] = i, top
@@ -237,33 +272,33 @@ def _local_pass(query, text, n, rows, opt, lanes, least, stop, cap, profile, h, 
                 peaks[count - 1, 0], peaks[count - 1, 1] = i, top
         if top > best:
             best, best_row = top, i
-            for j in range(width):
-                kept[j] = h[j]
+            for k in range(width):
+                state[kept + k] = state[after + k]
             if best >= cap or best >= stop:
                 break
-    column = np.int64(0)
-    if best_row >= 0:
-        for j in range(1, width):
-            if kept[j] > kept[column]:
-                column = j
-    return np.int64(best), best_row, column, count
+        before, after = after, before
+    column, most = np.int64(0), np.int64(-1)
+    for lane in range(lanes):
+        for j in range(segment):
+            x = np.int64(state[kept + (j + 1) * lanes + lane])
+            if x > most:
+                column, most = lane * segment + j, x
+    return best, best_row, column, count
 
 
 @jit
-def local_align(query, text, n, rows, opt, narrow, least, with_start, profile, h, e, kept, peaks, result):
-    """Local alignment of query[:n] and text[:rows] (both are overwritten), as bwa's vector code does it.
+def _every_lane(state, value):
+    """A vector for the array `state` (its first element is overwritten), all lanes the same number."""
+    state[0] = value
+    return simd.splat(state[0])
 
-    narrow: bwa's 8-bit code rather than its 16-bit one. least: smallest score that counts. Scratch: profile int32[4, >= n + 16],
-    h, e, kept int32[>= n + 16], peaks int64[>= rows, 2].
-    result: int64[6], gets (score, second score or -1, begin and last of the query, begin and last of the text); begin of the query
-    -1: the beginning was not found, or not asked for.
-    """
-    lanes = 16 if narrow else 8
+
+@jit
+def _local(query, text, n, rows, opt, cap, least, with_start, state, peaks, result):
     far = 1 << 30
-    cap = 255 - max(opt[MISMATCH], 1) if narrow else far
-    score, te, qe, count = _local_pass(query, text, n, rows, opt, lanes, least, far, cap, profile, h, e, kept, peaks)
+    score, te, qe, count = _local_pass(query, text, n, rows, opt, least, far, cap, state, peaks)
     result[0], result[1], result[2], result[3], result[4], result[5] = score, -1, -1, qe, -1, te
-    if narrow and score >= cap:
+    if score >= cap:
         result[0] = 255
         return
     reach = (score + opt[MATCH] - 1) // opt[MATCH]
@@ -276,6 +311,21 @@ def local_align(query, text, n, rows, opt, narrow, least, with_start, profile, h
         query[k], query[qe - k] = query[qe - k], query[k]
     for k in range((te + 1) >> 1):
         text[k], text[te - k] = text[te - k], text[k]
-    again, te2, qe2, _ = _local_pass(query, text, qe + 1, rows, opt, lanes, far, score, cap, profile, h, e, kept, peaks)
+    again, te2, qe2, _ = _local_pass(query, text, qe + 1, rows, opt, far, score, cap, state, peaks)
     if again == score:
         result[2], result[4] = qe - qe2, te - te2
+
+
+@jit
+def local_align(query, text, n, rows, opt, narrow, least, with_start, peaks, result):
+    """Local alignment of query[:n] and text[:rows] (both are overwritten), as bwa's vector code does it.
+
+    narrow: bwa's 8-bit code rather than its 16-bit one. least: smallest score that counts. peaks: int64[>= rows, 2], scratch.
+    result: int64[6], gets (score, second score or -1, begin and last of the query, begin and last of the text); begin of the query
+    -1: the beginning was not found, or not asked for.
+    """
+    if narrow:
+        cap = 255 - max(opt[MISMATCH], -_N_SCORE)
+        _local(query, text, n, rows, opt, cap, least, with_start, np.empty(8 * (n + 32), np.uint8), peaks, result)
+    else:
+        _local(query, text, n, rows, opt, 1 << 30, least, with_start, np.empty(8 * (n + 16), np.int16), peaks, result)

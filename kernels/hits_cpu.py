@@ -23,6 +23,7 @@ from gpugenome.kernels.aligner_fields import (
     MATCH,
     MIN_CHAIN_WEIGHT,
     MIN_SEED,
+    MISMATCH,
     NEXT,
     OPEN_DELETION,
     OPEN_INSERTION,
@@ -42,16 +43,18 @@ from gpugenome.kernels.aligner_fields import (
     WIDTH,
     ZDROP,
 )  # fmt: skip
+from gpugenome.kernels.bits import leading_zeros
 from gpugenome.kernels.chaining_cpu import NODE_COLUMNS, build_chains, filter_chains, grown, repetitive_bases
 from gpugenome.kernels.extension_cpu import extend, local_align
 from gpugenome.kernels.hit_lists_cpu import clamp, remove_repeats, unpack
 from gpugenome.kernels.introsort_cpu import introsort
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.seeding_cpu import pack_read, seed_intervals
+from gpugenome.kernels.seeding_cpu import pack_read, seed_intervals, window
 
 CODE = np.full(256, 4, np.uint8)
 for _i, _c in enumerate(b"ACGT"):
     CODE[_c] = CODE[_c + 32] = _i
+_LONGEST_GAP = 16  # that is looked for; the packed text has as much behind it
 _TRIES = 2  # bands that an extension tries, each twice as wide
 _SEED_MARGIN, _SEED_WINDOW, _SEED_COEFFICIENT, _SEED_SHARE = 50, 200, np.float32(5.5), np.float32(0.05)
 
@@ -75,6 +78,105 @@ def _extend_side(query, text, n, rows, opt, bonus, start, before, profile, h, e,
             break
         before = result[0]
     return band
+
+
+@jit
+def _same_bases(words, p, read, b, n):
+    """Whether bases p.. of the text and b.. of the packed read, n of both, are the same."""
+    at = 0
+    while at < n:
+        x = window(words, p + at) ^ window(read, b + at)
+        if n - at < 32:
+            x >>= np.uint64(64 - 2 * (n - at))
+        if x != 0:
+            return False
+        at += 32
+    return True
+
+
+@jit
+def _mismatches(words, p, read, b, n, places):
+    """Find where bases p.. of the text and b.. of the packed read, n of both, differ: places, as many as it holds.
+
+    Returns their number, or one more than places holds.
+    """
+    count, at = 0, 0
+    while at < n:
+        x = window(words, p + at) ^ window(read, b + at)
+        if n - at < 32:
+            x &= ~np.uint64(0) << np.uint64(64 - 2 * (n - at))
+        while x != 0:
+            if count == places.size:
+                return count + 1
+            k = leading_zeros(x) >> 1
+            places[count] = at + k
+            count += 1
+            x &= ~(np.uint64(3) << np.uint64(62 - 2 * k))
+        at += 32
+    return count
+
+
+@jit
+def _gap_may_win(words, p, packed, b, n, from_end, opt, d1, d2):
+    """Whether a path with a gap may be as good as the diagonal with mismatches at d1 and d2 (distances from where it begins).
+
+    It has one gap, no mismatch, and left the diagonal at d1 or before. So beyond d1 it matches on another diagonal: up to d2, where
+    the diagonal first is no better than it in a row of the matrix, or, if it is shorter in the query, to the query's end.
+    """
+    cost = 2 * (opt[MATCH] + opt[MISMATCH])
+    gap = 1
+    while True:
+        deletion = opt[OPEN_DELETION] + gap * opt[EXTEND_DELETION]
+        insertion = opt[OPEN_INSERTION] + gap * opt[EXTEND_INSERTION]
+        if deletion > cost and insertion > cost:
+            return False
+        if gap > _LONGEST_GAP:
+            return True
+        if deletion <= cost:
+            m = d2 - gap - d1 + 1 if deletion + gap * opt[MATCH] <= cost else n - d1
+            q, t = (b + n - d1 - m, p + n - d1 - m - gap) if from_end else (b + d1, p + d1 + gap)
+            if m <= 0 or _same_bases(words, t, packed, q, m):
+                return True
+        if insertion <= cost:
+            m = min(d2, n - 1 - gap) - d1 + 1
+            q, t = (b + n - d1 - m - gap, p + n - d1 - m) if from_end else (b + d1 + gap, p + d1)
+            if m <= 0 or _same_bases(words, t, packed, q, m):
+                return True
+        gap += 1
+
+
+@jit
+def _diagonal_score(words, p, packed, b, n, from_end, opt, start, places, result):
+    """The result of `extend` where no path with a gap can matter: bases p.. of the text and b.. of the packed read, n of both, differ
+    in two places at most, and a mismatch costs less than a gap does.
+
+    from_end: the extension goes from the ends of both to their beginnings. Returns False where that is not so.
+    """
+    cost = opt[MATCH] + opt[MISMATCH]
+    gap = min(opt[OPEN_DELETION] + opt[EXTEND_DELETION], opt[OPEN_INSERTION] + opt[EXTEND_INSERTION])
+    count = _mismatches(words, p, packed, b, n, places)
+    if count > places.size or cost >= gap or count * cost >= start or 0 < opt[ZDROP] < count * cost:
+        return False
+    if from_end:
+        for i in range(count):
+            places[i] = n - 1 - places[i]
+        if count == 2:
+            places[0], places[1] = places[1], places[0]
+    if count == 2 and _gap_may_win(words, p, packed, b, n, from_end, opt, places[0], places[1]):
+        return False
+    score, best, best_at, before = start, start, np.int64(0), np.int64(0)
+    for i in range(count):
+        d = places[i]
+        score += (d - before) * opt[MATCH]
+        if score > best:
+            best, best_at = score, d
+        score -= opt[MISMATCH]
+        before = d + 1
+    score += (n - before) * opt[MATCH]
+    if score > best:
+        best, best_at = score, n
+    result[0], result[1], result[2], result[3], result[4], result[5] = best, best_at, best_at, n, score, 0
+    return True
 
 
 @jit
@@ -138,47 +240,56 @@ def chain_window(seeds, first, offsets, lengths, length, opt):
 
 
 @jit
-def _extend_seed(words, query, backward, length, lo, hi, seed, opt, hit, text, profile, h, e, result):
-    """Extend a seed to both sides; the hit's spans, scores and band are set. seed: its row. backward: the read reversed."""
-    q, r, size = seed[QBEG], seed[RBEG], seed[LEN]
+def _extend_seed(words, query, backward, packed, limit, length, lo, hi, seeds, s, opt, hits, n, text, profile, h, e, places, result):
+    """Extend a seed to both sides; spans, scores and band of hits[n] are set.
+
+    backward: the read reversed. packed, limit: `pack_read`. places: int64[2], scratch.
+    """
+    q, r, size = seeds[s, QBEG], seeds[s, RBEG], seeds[s, LEN]
     left_band, right_band = opt[BAND], opt[BAND]
     if q > 0:
-        unpack(words, lo, r, text, True)
-        part = backward[length - q :]
-        left_band = _extend_side(part, text, q, r - lo, opt, opt[CLIP_FIVE], size * opt[MATCH], -1, profile, h, e, result)
+        start = size * opt[MATCH]
+        if limit[0] < q or r - lo < q or not _diagonal_score(words, r - q, packed, 0, q, True, opt, start, places, result):
+            unpack(words, lo, r, text, True)
+            part = backward[length - q :]
+            left_band = _extend_side(part, text, q, r - lo, opt, opt[CLIP_FIVE], start, -1, profile, h, e, result)
         score = result[0]
         if result[4] <= 0 or result[4] <= score - opt[CLIP_FIVE]:
-            hit[QB], hit[RB], hit[TRUE_SCORE] = q - result[1], r - result[2], score
+            hits[n, QB], hits[n, RB], hits[n, TRUE_SCORE] = q - result[1], r - result[2], score
         else:
-            hit[QB], hit[RB], hit[TRUE_SCORE] = 0, r - result[3], result[4]
+            hits[n, QB], hits[n, RB], hits[n, TRUE_SCORE] = 0, r - result[3], result[4]
     else:
         score = size * opt[MATCH]
-        hit[QB], hit[RB], hit[TRUE_SCORE] = 0, r, score
+        hits[n, QB], hits[n, RB], hits[n, TRUE_SCORE] = 0, r, score
     q_end, r_end = q + size, r + size
     if q_end < length:
-        before = score
-        unpack(words, r_end, hi, text, False)
-        part = query[q_end:]
-        right_band = _extend_side(
-            part, text, length - q_end, hi - r_end, opt, opt[CLIP_THREE], before, before, profile, h, e, result
-        )  # fmt: skip
+        before, rest = score, length - q_end
+        if (
+            limit[q_end] < length
+            or hi - r_end < rest
+            or not _diagonal_score(words, r_end, packed, q_end, rest, False, opt, before, places, result)
+        ):
+            unpack(words, r_end, hi, text, False)
+            part = query[q_end:]
+            right_band = _extend_side(part, text, rest, hi - r_end, opt, opt[CLIP_THREE], before, before, profile, h, e, result)
         score = result[0]
         if result[4] <= 0 or result[4] <= score - opt[CLIP_THREE]:
-            hit[QE], hit[RE] = q_end + result[1], r_end + result[2]
-            hit[TRUE_SCORE] += score - before
+            hits[n, QE], hits[n, RE] = q_end + result[1], r_end + result[2]
+            hits[n, TRUE_SCORE] += score - before
         else:
-            hit[QE], hit[RE] = length, r_end + result[3]
-            hit[TRUE_SCORE] += result[4] - before
+            hits[n, QE], hits[n, RE] = length, r_end + result[3]
+            hits[n, TRUE_SCORE] += result[4] - before
     else:
-        hit[QE], hit[RE] = length, r_end
-    hit[SCORE] = score
-    hit[WIDTH] = max(left_band, right_band)
-    hit[SEED_LENGTH] = size
+        hits[n, QE], hits[n, RE] = length, r_end
+    hits[n, SCORE] = score
+    hits[n, WIDTH] = max(left_band, right_band)
+    hits[n, SEED_LENGTH] = size
 
 
 @jit
 def extend_chain(
-    words, query, backward, length, lo, hi, opt, seeds, chain, repeats, hits, n, order, major, minor, taken, text, profile, h, e, result,
+    words, query, backward, packed, limit, length, lo, hi, opt, seeds, chain, repeats, hits, n, order, major, minor, taken, text, profile,
+    h, e, places, result,
 ):  # fmt: skip
     """Extend the seeds of a chain (its row) that no hit has yet, best first, over the text lo..hi; hits[n:] get what comes of it.
 
@@ -205,16 +316,18 @@ def extend_chain(
         if contained and not _conflicts(seeds, taken, order, k, count):
             taken[k] = 0
             continue
-        hit = hits[n]
-        hit[:] = 0
-        _extend_seed(words, query, backward, length, lo, hi, seeds[s], opt, hit, text, profile, h, e, result)
-        hit[RID], hit[REPEATS] = chain[CONTIG], repeats
+        for c in range(HIT_COLUMNS):
+            hits[n, c] = 0
+        _extend_seed(
+            words, query, backward, packed, limit, length, lo, hi, seeds, s, opt, hits, n, text, profile, h, e, places, result
+        )  # fmt: skip
+        hits[n, RID], hits[n, REPEATS] = chain[CONTIG], repeats
         n += 1
     return n
 
 
 @jit
-def _seed_score(words, offsets, lengths, query, length, seed, opt, part, text, profile, h, e, kept, peaks, result):
+def _seed_score(words, offsets, lengths, query, length, seed, opt, part, text, peaks, result):
     """Local score of a seed's surroundings, -1 where they are long enough not to be looked at."""
     if seed[LEN] >= _SEED_WINDOW:
         return np.int64(-1)
@@ -232,12 +345,12 @@ def _seed_score(words, offsets, lengths, query, length, seed, opt, part, text, p
     rb, re, _ = clamp(offsets, lengths, half, rb, middle, re)
     unpack(words, rb, re, text, False)
     part[: qe - qb] = query[qb:qe]
-    local_align(part, text, qe - qb, re - rb, opt, False, 1 << 30, False, profile, h, e, kept, peaks, result)
+    local_align(part, text, qe - qb, re - rb, opt, False, 1 << 30, False, peaks, result)
     return result[0]
 
 
 @jit
-def filter_seeds(words, offsets, lengths, query, length, opt, seeds, chain, part, text, profile, h, e, kept, peaks, result):
+def filter_seeds(words, offsets, lengths, query, length, opt, seeds, chain, part, text, peaks, result):
     """Of reads long enough that chance seeds matter: drop a chain's seeds (its row) whose surroundings do not align well."""
     if opt[MIN_CHAIN_WEIGHT] > 0:
         least = np.float64(np.float32(1.1) * np.float32(opt[MIN_CHAIN_WEIGHT]))
@@ -250,7 +363,7 @@ def filter_seeds(words, offsets, lengths, query, length, opt, seeds, chain, part
     s = chain[FIRST]
     while s >= 0:
         following = seeds[s, NEXT]
-        score = _seed_score(words, offsets, lengths, query, length, seeds[s], opt, part, text, profile, h, e, kept, peaks, result)
+        score = _seed_score(words, offsets, lengths, query, length, seeds[s], opt, part, text, peaks, result)
         if score < 0 or score >= smallest:
             seeds[s, SEED_SCORE] = seeds[s, LEN] * opt[MATCH] if score < 0 else score
             if last < 0:
@@ -290,10 +403,10 @@ def align_reads(begin, end, data, seq_start, seq_length, words, sa, first, offse
     out, used = np.empty((2 * (end - begin) + 16, HIT_COLUMNS), np.int64), 0
     codes = np.empty((5, longest + 16), np.uint8)
     query, backward, reverse, part = codes[0], codes[1], codes[2], codes[3]
-    packed = np.empty((2, longest // 32 + 4), np.uint64)
-    limit = np.empty((2, longest + 1), np.int32)
+    forward, reverse_packed = np.empty(longest // 32 + 4, np.uint64), np.empty(longest // 32 + 4, np.uint64)
+    forward_limit = np.empty(longest + 1, np.int32)
     profile = np.empty((4, longest + 16), np.int32)
-    rows = np.empty((3, longest + 32), np.int32)
+    rows = np.empty((2, longest + 32), np.int32)
     intervals = np.empty((256, 4), np.int64)
     seeds = np.empty((1024, SEED_COLUMNS), np.int64)
     chains = np.empty((256, CHAIN_COLUMNS), np.int64)
@@ -303,16 +416,19 @@ def align_reads(begin, end, data, seq_start, seq_length, words, sa, first, offse
     hits, spare = np.empty((256, HIT_COLUMNS), np.int64), np.empty((256, HIT_COLUMNS), np.int64)
     text, back = np.empty(4 * longest + 1024, np.uint8), np.empty(1 << 16, np.uint8)
     peaks = np.empty((2 * _SEED_WINDOW, 2), np.int64)
-    result = np.empty(6, np.int64)
+    result, places = np.empty(6, np.int64), np.empty(2, np.int64)
     for i in range(begin, end):
         length = seq_length[i]
         count[i] = 0
         if length < opt[MIN_SEED]:
             continue
         encode_read(data, seq_start[i], length, query, backward, reverse)
-        pack_read(reverse, length, packed[1], limit[1])
-        pack_read(query, length, packed[0], limit[0])
-        intervals, k = seed_intervals(words, sa, first, opt, packed[0], packed[1], limit[0], length, intervals)
+        pack_read(reverse, length, reverse_packed, forward_limit)
+        pack_read(query, length, forward, forward_limit)
+        k = seed_intervals(words, sa, first, opt, forward, reverse_packed, forward_limit, length, intervals)
+        while k > intervals.shape[0]:
+            intervals = np.empty((2 * k, 4), np.int64)
+            k = seed_intervals(words, sa, first, opt, forward, reverse_packed, forward_limit, length, intervals)
         repeats = repetitive_bases(intervals, k, opt)
         n, seeds, chains, tree, order = build_chains(intervals, k, sa, offsets, alt, opt, seeds, chains, tree, order)
         if scratch.shape[1] < max(seeds.shape[0], chains.shape[0]):
@@ -322,7 +438,7 @@ def align_reads(begin, end, data, seq_start, seq_length, words, sa, first, offse
         for c in range(n):
             chain = chains[order[c]]
             filter_seeds(
-                words, offsets, lengths, query, length, opt, seeds, chain, part, text, profile, rows[0], rows[1], rows[2], peaks, result
+                words, offsets, lengths, query, length, opt, seeds, chain, part, text, peaks, result
             )  # fmt: skip
             if chain[FIRST] < 0:
                 continue
@@ -332,8 +448,8 @@ def align_reads(begin, end, data, seq_start, seq_length, words, sa, first, offse
             while m + chain[COUNT] > hits.shape[0]:
                 hits, spare = grown(hits, HIT_COLUMNS), grown(spare, HIT_COLUMNS)
             m = extend_chain(
-                words, query, backward, length, lo, hi, opt, seeds, chain, repeats, hits, m, scratch[0], scratch[1], scratch[2], scratch[3],
-                text, profile, rows[0], rows[1], result,
+                words, query, backward, forward, forward_limit, length, lo, hi, opt, seeds, chain, repeats, hits, m, scratch[0], scratch[1],
+                scratch[2], scratch[3], text, profile, rows[0], rows[1], places, result,
             )  # fmt: skip
         if m > scratch.shape[1]:
             scratch = np.empty((4, m), np.int64)

@@ -130,7 +130,7 @@ def _insert_rescued(hits, n, hit, way, length, lo, result, opt):
 @jit
 def rescue(
     words, offsets, lengths, hit, mate, mate_reverse, length, limits, opt, ratios, hits, n, spare, order, major, minor, part, text, profile,
-    h, e, kept, peaks, back, result,
+    h, e, peaks, back, result,
 ):  # fmt: skip
     """Look for hits of a mate near `hit` (a row) where it has none, and add them to the mate's hits[:n]. Returns (n, back).
 
@@ -155,7 +155,7 @@ def rescue(
             unpack(words, lo, hi, text, False)
             part[:length] = (mate_reverse if way == 1 or way == 2 else mate)[:length]
             narrow = length * opt[MATCH] < RESCUE_SCORE_BYTE
-            local_align(part, text, length, hi - lo, opt, narrow, opt[MIN_SEED] * opt[MATCH], True, profile, h, e, kept, peaks, result)
+            local_align(part, text, length, hi - lo, opt, narrow, opt[MIN_SEED] * opt[MATCH], True, peaks, result)
             if result[0] >= opt[MIN_SEED] and result[2] >= 0:
                 _insert_rescued(hits, n, hit, way, length, lo, result, opt)
                 n += 1
@@ -170,7 +170,7 @@ def rescue(
 @jit
 def rescue_both(
     words, offsets, lengths, query, reverse, length, limits, opt, ratios, hits, n, spare, near, order, major, minor, part, text, profile,
-    h, e, kept, peaks, back, result,
+    h, e, peaks, back, result,
 ):  # fmt: skip
     """Rescue mates of a pair near each other's good hits.
 
@@ -188,7 +188,7 @@ def rescue_both(
         for i in range(min(count[end], opt[MAX_RESCUES])):
             n[mate], back = rescue(
                 words, offsets, lengths, near[end, i], query[mate], reverse[mate], length[mate], limits, opt, ratios, hits[mate], n[mate],
-                spare, order, major, minor, part, text, profile, h, e, kept, peaks, back, result,
+                spare, order, major, minor, part, text, profile, h, e, peaks, back, result,
             )  # fmt: skip
     return back
 

@@ -120,6 +120,8 @@ def _rows(words, sa, first, opt, read, b, n):
     """(first row, number of rows) that begin with read[b:b+n], n >= SEARCH_PREFIX."""
     lo, hi = _bucket(first, read, b, opt)
     total = 2 * opt[LENGTH]
+    if hi - lo == 1:
+        return lo, np.int64(common_prefix(words, np.int64(sa[lo]), total, read, b, n, 0) == n)
     begin = _first_row(words, sa, total, read, b, n, 0, lo, hi, False)
     # Most have few rows: the end is looked for from the beginning on, in steps that double.
     step = np.int64(1)
@@ -132,23 +134,20 @@ def _rows(words, sa, first, opt, read, b, n):
 
 
 @jit
-def _add(intervals, count, b, e, row, rows):
-    if count == intervals.shape[0]:
-        more = np.empty((2 * count, 4), np.int64)
-        more[:count] = intervals
-        intervals = more
-    intervals[count, 0] = b
-    intervals[count, 1] = e
-    intervals[count, 2] = row
-    intervals[count, 3] = rows
-    return intervals
+def _note(intervals, count, b, e, row, rows):
+    """Write an interval where there is room for it."""
+    if count < intervals.shape[0]:
+        intervals[count, 0] = b
+        intervals[count, 1] = e
+        intervals[count, 2] = row
+        intervals[count, 3] = rows
 
 
 @jit
 def _matches(words, sa, first, opt, forward, reverse, length, begin, end, reach, last, least, intervals, count):
     """Append the maximal matches that occur `least` times, have MIN_SEED bases, begin at `last` or before and end after `reach`.
 
-    begin..end: the bases without N around them. Returns (intervals, count).
+    begin..end: the bases without N around them. Returns the number of intervals.
     """
     k = opt[MIN_SEED]
     b = begin
@@ -167,10 +166,10 @@ def _matches(words, sa, first, opt, forward, reverse, length, begin, end, reach,
         m, _ = longest(words, sa, first, opt, forward, b, end - b, least)
         if m >= k:
             row, rows = _rows(words, sa, first, opt, forward, b, m)
-            intervals = _add(intervals, count, b, b + m, row, rows)
+            _note(intervals, count, b, b + m, row, rows)
             count += 1
             reach = b + m
-    return intervals, count
+    return count
 
 
 @jit
@@ -194,10 +193,10 @@ def _third_round(words, sa, first, opt, forward, limit, length, intervals, count
                 continue
             row, rows = _rows(words, sa, first, opt, forward, x, m + 1)
         if rows > 0:
-            intervals = _add(intervals, count, x, stop, row, rows)
+            _note(intervals, count, x, stop, row, rows)
             count += 1
         x = stop
-    return intervals, count
+    return count
 
 
 @jit
@@ -217,20 +216,19 @@ def _sort_intervals(intervals, count):
 
 @jit
 def seed_intervals(words, sa, first, opt, forward, reverse, limit, length, intervals):
-    """Match intervals of a read: rows (begin, end, first row, number of rows), sorted. Returns (intervals, their number).
+    """Match intervals of a read: rows (begin, end, first row, number of rows), sorted. Returns their number.
 
-    forward, reverse: the packed read and its reverse complement; limit: `pack_read`. intervals: int64[>= 1, 4], replaced when full.
+    forward, reverse: the packed read and its reverse complement; limit: `pack_read`. intervals: int64[k, 4]; where there are more
+    than k, those are not complete, and the number that is returned is no more than a hint of how much room they need.
     """
     count = 0
     begin = np.int64(0)
     while begin < length:
         end = np.int64(limit[begin])
         if end > begin:
-            intervals, count = _matches(
-                words, sa, first, opt, forward, reverse, length, begin, end, begin, end, 1, intervals, count
-            )  # fmt: skip
+            count = _matches(words, sa, first, opt, forward, reverse, length, begin, end, begin, end, 1, intervals, count)
         begin = end + 1
-    found = count
+    found = min(count, intervals.shape[0])
     for i in range(found):
         b, e = intervals[i, 0], intervals[i, 1]
         if e - b < opt[SPLIT_LENGTH] or intervals[i, 3] > opt[SPLIT_WIDTH]:
@@ -239,11 +237,12 @@ def seed_intervals(words, sa, first, opt, forward, reverse, limit, length, inter
         while begin > 0 and limit[begin - 1] > begin - 1:
             begin -= 1
         middle = (b + e) >> 1
-        intervals, count = _matches(
+        count = _matches(
             words, sa, first, opt, forward, reverse, length, begin, np.int64(limit[b]), middle, middle, intervals[i, 3] + 1, intervals,
             count,
         )  # fmt: skip
     if opt[MAX_INTERVAL] > 0:
-        intervals, count = _third_round(words, sa, first, opt, forward, limit, length, intervals, count)
-    _sort_intervals(intervals, count)
-    return intervals, count
+        count = _third_round(words, sa, first, opt, forward, limit, length, intervals, count)
+    if count <= intervals.shape[0]:
+        _sort_intervals(intervals, count)
+    return count

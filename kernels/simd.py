@@ -1,4 +1,4 @@
-"""Explicit SIMD vectors for numba kernels: float32/float64/int32/int64 lanes of one register's width.
+"""Explicit SIMD vectors for numba kernels: float32/float64/int32/int64 lanes of one register's width, 16 uint8 or 8 int16 lanes.
 
 `VECTOR_BYTES` is 64 with AVX-512, 32 with AVX2 + FMA, 16 elsewhere (NEON; without hardware FMA LLVM calls the C library's
 correctly rounded fmaf). It follows the CPU that numba compiles for (NUMBA_CPU_NAME/NUMBA_CPU_FEATURES included), which is also
@@ -60,7 +60,9 @@ VI32 = Vector(types.int32, _I32, LANES_F32)
 VI64 = Vector(types.int64, ir.IntType(64), LANES_F64)
 MASK32 = Vector(types.boolean, ir.IntType(1), LANES_F32)
 MASK64 = Vector("mask", ir.IntType(1), LANES_F64)
-_BY_LANE = {types.float32: VF32, types.float64: VF64, types.int32: VI32, types.int64: VI64}
+VU8 = Vector(types.uint8, ir.IntType(8), 16)
+VI16 = Vector(types.int16, ir.IntType(16), 8)
+_BY_LANE = {types.float32: VF32, types.float64: VF64, types.int32: VI32, types.int64: VI64, types.uint8: VU8, types.int16: VI16}
 _MASK_OF = {VF32: MASK32, VI32: MASK32, VF64: MASK64, VI64: MASK64}
 
 
@@ -134,7 +136,7 @@ def store_bytes(typingctx, array, index, value):
 
 @intrinsic
 def splat(typingctx, x):
-    """Every lane = the scalar x (float32, float64, int32 or int64)."""
+    """Every lane = the scalar x, whose type decides the vector type."""
     vector = _BY_LANE[x]
 
     def codegen(context, builder, sig, args):
@@ -206,6 +208,84 @@ def select(typingctx, mask, a, b):
         return builder.select(args[0], args[1], args[2])
 
     return a(mask, a, b), codegen
+
+
+def _intrinsic_call(builder, name, vector, args):
+    """Call llvm.<name> of the vector type, e.g. sadd.sat."""
+    t = vector.llvm_type
+    name = f"llvm.{name}.v{vector.lanes}i{vector.lane.bitwidth}"
+    return builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(t, [t] * len(args)), name), args)
+
+
+@intrinsic
+def add_saturated(typingctx, a, b):
+    """a + b, no more than the lane type's largest number (VU8, VI16)."""
+
+    def codegen(context, builder, sig, args):
+        return _intrinsic_call(builder, "sadd.sat" if a.lane.signed else "uadd.sat", a, args)
+
+    return a(a, b), codegen
+
+
+@intrinsic
+def sub_to_zero(typingctx, a, b):
+    """a - b, no less than 0, of lanes that are not negative (VU8, VI16)."""
+
+    def codegen(context, builder, sig, args):
+        if not a.lane.signed:
+            return _intrinsic_call(builder, "usub.sat", a, args)
+        zero = ir.Constant(a.llvm_type, [0] * a.lanes)
+        return _intrinsic_call(builder, "smax", a, [builder.sub(args[0], args[1]), zero])
+
+    return a(a, b), codegen
+
+
+@intrinsic
+def greatest(typingctx, a, b):
+    """The larger of a and b (VU8, VI16)."""
+
+    def codegen(context, builder, sig, args):
+        return _intrinsic_call(builder, "smax" if a.lane.signed else "umax", a, args)
+
+    return a(a, b), codegen
+
+
+@intrinsic
+def shift_in_zero(typingctx, a):
+    """Lane k = a's lane k - 1, lane 0 = 0."""
+
+    def codegen(context, builder, sig, args):
+        zero = ir.Constant(a.llvm_type, [0] * a.lanes)
+        order = [a.lanes, *range(a.lanes - 1)]
+        return builder.shuffle_vector(args[0], zero, ir.Constant(ir.VectorType(_I32, a.lanes), order))
+
+    return a(a), codegen
+
+
+@intrinsic
+def any_greater(typingctx, a, b):
+    """Whether a > b in any lane (VU8, VI16)."""
+
+    def codegen(context, builder, sig, args):
+        more = builder.icmp_signed(">", *args) if a.lane.signed else builder.icmp_unsigned(">", *args)
+        bits = builder.bitcast(more, ir.IntType(a.lanes))
+        return builder.icmp_unsigned("!=", bits, ir.Constant(ir.IntType(a.lanes), 0))
+
+    return types.boolean(a, b), codegen
+
+
+@intrinsic
+def largest_lane(typingctx, a):
+    """The largest number of all lanes, int64 (VU8, VI16)."""
+
+    def codegen(context, builder, sig, args):
+        name = f"llvm.vector.reduce.{'smax' if a.lane.signed else 'umax'}.v{a.lanes}i{a.lane.bitwidth}"
+        lane = a.llvm_type.element
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(lane, [a.llvm_type]), name)
+        value = builder.call(function, args)
+        return (builder.sext if a.lane.signed else builder.zext)(value, ir.IntType(64))
+
+    return types.int64(a), codegen
 
 
 @intrinsic
