@@ -83,6 +83,9 @@ SETS = {
     "bed_gvcf": Set(("demo",), GVCF + "-L {bed}"),
     "vcf_intervals": Set(("demo",), "-L {known} -ip 30 -XL demo1:100000-200000 -XL demo2"),
     "vcf_intervals_gvcf": Set(("demo",), GVCF + "-L {known} -ip 5 -XL demo1:100000-200000 -XL demo2"),
+    "interval_list": Set(("demo",), "-L {interval_list} -ip 10"),
+    "interval_texts_gvcf": Set(("demo",), GVCF + "-L demo1:8001-9000 -L demo1:9001-9500 -L demo1:9600 -L demo1:12,000-13,000 "
+                               "-L demo2:49900+ -imr OVERLAPPING_ONLY"),
     "two_contigs_gvcf": Set(("demo",), GVCF + "-L demo2:1-9000 -L demo1:192001-200000"),
     "two_contigs": Set(("demo",), "-L demo2:1-9000 -L demo1:160001-200000"),
     "exclude": Set(("demo",), "-L {region} -XL {bed} -ixp 20"),
@@ -281,6 +284,7 @@ GROUPS = [
     ["--do-not-correct-overlapping-quality"],
     ["--allele-informative-reads-overlap-margin 0", "--allele-informative-reads-overlap-margin 20"],
     ["--padding-around-indels 20", "--padding-around-strs 120"],
+    ["-L {region} -L {bed} -isr INTERSECTION -imr OVERLAPPING_ONLY", "-L {bed} -L {region}", "-L {region} -XL {bed}", "--dbsnp {known}"],
     ["-A AlleleFraction -A CountNs -A UniqueAltReadCount", "-A AssemblyComplexity", "-A BaseQualityHistogram -A GenotypeSummaries"],
     ["--alleles {given}", "--alleles {given} --force-call-filtered-alleles", "--alleles {truth}"],
     ["-bamout {out}.bam", "-bamout {out}.bam --bam-writer-type ALL_POSSIBLE_HAPLOTYPES"],
@@ -296,7 +300,7 @@ def random_set(rng, with_shared):
     start = int(rng.integers(int(low), int(high) - 4_000))
     chosen = [str(rng.choice(GROUPS[i])) for i in rng.permutation(len(GROUPS))[: int(rng.integers(1, 7))]]
     if reads.startswith("stress"):
-        chosen = [w for w in chosen if "--alleles" not in w]
+        chosen = [w for w in chosen if not any(place in w for place in ("{given}", "{truth}", "{bed}", "{known}"))]
     if rng.random() < 0.4:
         chosen.append(GVCF.strip() if rng.random() < 0.8 else "-ERC BP_RESOLUTION")
         chosen += ["--sample-name A"] * (reads == "two_samples") + ["--do-not-run-physical-phasing"] * (rng.random() < 0.1)
@@ -316,6 +320,9 @@ def make_inputs(folder):
     for name, low, high in (("bed", 9_000, 46_000), ("few", 11_500, 14_500)):
         spans = [(i + a, i + b) for i in range(low, high, 1_500) for a, b in ((0, 700), (700, 750))]
         (folder / f"{name}.bed").write_text("".join(f"demo1\t{a}\t{b}\n" for a, b in spans))
+    spans = [f"demo1\t{a}\t{a + 60}\t{'+-'[a % 2]}\ti{a}" for a in range(20_000, 30_000, 501)]
+    titles = ["@HD\tVN:1.6\tSO:coordinate", "@SQ\tSN:demo1\tLN:200000", "@SQ\tSN:demo2\tLN:50000"]
+    (folder / "few.interval_list").write_text("\n".join([*titles, *spans]) + "\n")
     for name in GOLDEN if SHARED.is_dir() else ():
         golden, data = SHARED / "golden" / GOLDEN[name], SHARED / "data" / GOLDEN[name].split("/")[0]
         sh(f"gzip -dc {data}/reference.fa.gz > {name}.fa; cp {golden}/recalibrated.bam {name}.bam; chmod u+w {name}.*", folder)
@@ -478,7 +485,8 @@ def paths(folder):
     """What `{name}` in options stands for."""
     names = "known", "truth", "given", "given_snps", "given_indels", "given_multi", "hg002_known"
     vcfs = {name: folder / f"{name}.vcf.gz" for name in names}
-    return {**vcfs, "bed": folder / "bed.bed", "hg002_table": folder / "hg002.table", "na12878_table": folder / "na12878.table"}
+    return {**vcfs, "bed": folder / "bed.bed", "interval_list": folder / "few.interval_list", "hg002_table": folder / "hg002.table",
+            "na12878_table": folder / "na12878.table"}  # fmt: skip
 
 
 def arguments(chosen, reads, options, folder, out, **others):
