@@ -17,8 +17,8 @@ class Field:
     kind: INT; FIXED, text with `decimals` digits after the point; DOUBLE, htsjdk's three formats by size; TEXT; FLAG;
     HISTOGRAM, GATK's raw rank sums by allele.
     values: int64, float64 or (TEXT) uint8 by offset int64[n+1]; a row without values is absent. FLAG has no values: a row is set where its
-    offset grows. group: values of one allele where alleles are parted by '|' (0: commas everywhere). absent_as_missing: rows without values
-    print as '.' instead of leaving the key out.
+    offset grows. group: values of one allele where alleles are parted by '|' (0: commas everywhere). empty: bool[n], rows that are there
+    without values, printed as `empty_text` (nothing: as a flag); None for no such row.
     """
 
     key: str
@@ -27,7 +27,8 @@ class Field:
     offset: np.ndarray
     decimals: int = 0
     group: int = 0
-    absent_as_missing: bool = False
+    empty: np.ndarray | None = None
+    empty_text: str = "."
 
 
 def scalar_field(key: str, kind: str, values: np.ndarray, present: np.ndarray, decimals: int = 0) -> Field:
@@ -54,11 +55,11 @@ class TextColumn:
 def render(field: Field, threads: int = 1) -> TextColumn:
     """A field's rows as text."""
     column = _render(field, threads)
-    if field.absent_as_missing:
-        absent = column.length < 0
-        data = np.append(column.data, np.uint8(ord(".")))
-        return TextColumn(data, np.where(absent, len(data) - 1, column.start), np.where(absent, 1, column.length).astype(np.int32))
-    return column
+    if field.empty is None:
+        return column
+    empty, text = field.empty & (column.length < 0), np.frombuffer(field.empty_text.encode(), np.uint8)
+    start = np.where(empty, len(column.data), column.start)
+    return TextColumn(np.concatenate([column.data, text]), start, np.where(empty, len(text), column.length).astype(np.int32))
 
 
 def _render(field, threads):

@@ -26,7 +26,9 @@ def _allele_fraction(e):
         fraction = e.allele_depth / np.repeat(e.sample_depth, e.sample_alleles)
     is_alt = np.ones(len(fraction), bool)
     is_alt[offset[:-1]] = False
-    return [e.rows_where("AF", DOUBLE, fraction[is_alt], alts, e.called)]
+    field = e.rows_where("AF", DOUBLE, fraction[is_alt], alts, e.called)
+    field.empty = e.called
+    return [field]
 
 
 COVERAGE = Annotation(

@@ -9,13 +9,14 @@ from gpugenome.variant_fields import INT, Field, scalar_field
 
 def _histogram(e):
     values, offset = e.base_quality_histogram()
-    return [Field("BQHIST", INT, values, offset, absent_as_missing=True)]
+    return [Field("BQHIST", INT, values, offset, empty=np.ones(len(offset) - 1, bool))]
 
 
 def _distinct(e):
     offset = e.calls.allele_offset
     counts = np.delete(e.distinct_fragments(), offset[:-1])
-    return [Field("AS_UNIQ_ALT_READ_COUNT", INT, counts, offset - np.arange(len(offset)), group=1)]
+    empty = np.ones(len(e.calls), bool)
+    return [Field("AS_UNIQ_ALT_READ_COUNT", INT, counts, offset - np.arange(len(offset)), group=1, empty=empty, empty_text="")]
 
 
 def _count_n(e):
