@@ -209,9 +209,10 @@ def put_reduced_lists(begin, end, samples, data, start, length, allele_offset, k
 
     keep: uint8 by allele_offset (REF's row first). non_ref: bool by allele_offset, alleles <NON_REF>, whose AD becomes 0. likelihoods: 0
     for a value an allele (AD), 1 for a value a genotype (PL), which are then taken from the smallest; ploidy: int64[rows], of each
-    genotype. A list of another size than it should have is taken away (length -1).
-    low: int32[rows, 2], the smallest two values that stay (PL), -1 where there is none.
+    genotype. PL of another size than they should have are taken away (length -1).
+    low: int32[rows, 2], the smallest two values that stay (PL), -1 where there is none. Returns the first row with too few AD, or -1.
     """
+    short = -1
     for r in range(begin, end):
         out_length[r] = -1
         low[r, 0], low[r, 1] = -1, -1
@@ -228,12 +229,16 @@ def put_reduced_lists(begin, end, samples, data, start, length, allele_offset, k
         count = 1
         for c in data[start[r] : start[r] + length[r]]:
             count += c == COMMA
-        if count != expected:
+        if count != expected and likelihoods:
             continue
         for turn in range(2):  # the smallest values, then the text
             at = out_start[r]
             place = start[r]
             for index in range(expected):
+                if index >= count:  # AD of too few values: well as long as none of these stays
+                    if keep[a + index]:
+                        short = r if short < 0 else short
+                    continue
                 value = 0
                 negative = False
                 while place < start[r] + length[r] and data[place] != COMMA:
@@ -279,6 +284,7 @@ def put_reduced_lists(begin, end, samples, data, start, length, allele_offset, k
                     at = put_int(out, at, value - low[r, 0] if likelihoods else value)
             if turn == 1:
                 out_length[r] = at - out_start[r]
+    return short
 
 
 @jit

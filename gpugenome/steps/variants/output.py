@@ -117,6 +117,15 @@ def format_columns(sites: Sites, rows: np.ndarray, ft: TextColumn | None, droppe
     return out
 
 
+def _qual_column(sites):
+    """The QUAL column: two decimals; a QUAL that reads NaN stays that."""
+    column = render_qual(sites.qual * -10 + 0.0, sites.records.threads)
+    odd = np.isnan(sites.qual)
+    start = np.where(odd, len(column.data), column.start)
+    length = np.where(sites.no_qual, -1, np.where(odd, 3, column.length)).astype(np.int32)
+    return TextColumn(np.concatenate([column.data, np.frombuffer(b"NaN", np.uint8)]), start, length)
+
+
 class Lines:
     """Collects texts in one arena and writes records of it."""
 
@@ -155,8 +164,7 @@ class Lines:
             key = records.key_at(int(s.undeclared[bad[0]]))
             raise records.problem(int(bad[0]), f"INFO has {key}, which the header does not declare")
         n, threads = s.n, records.threads
-        site_start, site_length = self.stack({"QUAL": render_qual(s.qual * -10 + 0.0, threads), "FILTER": filters}, ("QUAL", "FILTER"), n)
-        site_length[0, np.isnan(s.qual)] = -1
+        site_start, site_length = self.stack({"QUAL": _qual_column(s), "FILTER": filters}, ("QUAL", "FILTER"), n)
         info_keys = sorted(info)
         format_keys = sorted(formats, key=lambda key: (key != "GT", key))
         info_start, info_length = self.stack(info, info_keys, n)

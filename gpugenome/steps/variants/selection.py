@@ -210,7 +210,7 @@ class Selection:
             first &= self._matches(whole, first)
         rows = wanted[np.flatnonzero(first)]
         records = records.take(rows)
-        sites = Sites(records, self.chosen)
+        sites = Sites(records, self.chosen, dropped=(o.dropped_info, o.dropped_formats))
         sites.decoded |= whole.decoded[first]
         keep = self._genotype_limits(sites, np.ones(sites.n, bool))
         self._subset(sites)
@@ -324,11 +324,15 @@ class Selection:
             if key not in g.formats:
                 continue
             column = g.formats[key]
-            room = np.where(column.length >= 0, (column.length.astype(np.int64) + 1) * 2 + INT_WIDTH, 0)
+            todo = np.where(lost, column.length, -1).astype(np.int32)
+            room = np.where(todo >= 0, (todo.astype(np.int64) + 1) * 2 + INT_WIDTH, 0)
             start = np.cumsum(room) - room
             text, length, two = np.empty(int(room.sum()), np.uint8), np.empty(rows, np.int32), np.empty((rows, 2), np.int32)
-            run_chunks(kernel.put_reduced_lists, rows, threads, g.samples, column.data, column.start, column.length, sites.allele_offset,
-                       keep, non_ref, ploidy, likelihoods, text, start, length, two)  # fmt: skip
+            bad = run_chunks(kernel.put_reduced_lists, rows, threads, g.samples, column.data, column.start, todo, sites.allele_offset,
+                             keep, non_ref, ploidy, likelihoods, text, start, length, two)  # fmt: skip
+            bad = [r for r in bad if r >= 0]
+            if bad:
+                raise records.problem(min(bad) // g.samples, "AD has fewer values than there are alleles")
             if likelihoods:
                 low = two
             data = np.concatenate([column.data, text])

@@ -57,16 +57,14 @@ def _has_gt(records):
 class Genotypes:
     """Genotypes of some samples, rows record x sample.
 
-    formats: FORMAT values by key over all samples of the file. chosen: int64, which sample columns, in their order.
+    chosen: int64, which sample columns, in their order. dropped: FORMAT keys that need not be declared. formats: values of declared keys.
     """
 
-    def __init__(self, records: VariantRecords, chosen: np.ndarray):
-        self.records, self.samples = records, len(chosen)
-        everything, self.other = records.formats(records.header.formats)
-        if len(chosen) != records.samples or (chosen != np.arange(len(chosen))).any():
-            rows = (np.arange(len(records))[:, None] * records.samples + chosen).ravel()
-            everything = {k: TextColumn(c.data, c.start[rows], c.length[rows]) for k, c in everything.items()}
-        self.formats = everything
+    def __init__(self, records: VariantRecords, chosen: np.ndarray, dropped=()):
+        self.records, self.samples, self._chosen = records, len(chosen), chosen
+        everything, self.other = self._read([*records.header.formats, *dropped])
+        self.formats = everything = {key: column for key, column in everything.items() if key in records.header.formats}
+        self._undeclared: dict[str, TextColumn] = {}
         n, threads = len(records) * self.samples, records.threads
         for key in ("AD", "PL"):
             if key in everything:
@@ -82,6 +80,14 @@ class Genotypes:
         else:
             self.allele, self.phased = records.genotypes(gt) if n else (np.empty((0, 1), np.int16), np.empty(0, np.uint8))
             self.allele[(gt.length < 0) & np.repeat(_has_gt(records), self.samples), 0] = -1  # a haploid no-call is "."
+
+    def _read(self, keys):
+        """FORMAT values of the chosen samples by key, and where a key that is not among them begins in each record."""
+        found, other = self.records.formats(dict.fromkeys(keys))
+        if len(self._chosen) != self.records.samples or (self._chosen != np.arange(self.samples)).any():
+            rows = (np.arange(len(self.records))[:, None] * self.records.samples + self._chosen).ravel()
+            found = {k: TextColumn(c.data, c.start[rows], c.length[rows]) for k, c in found.items()}
+        return found, other
 
     @cached_property
     def kind(self) -> np.ndarray:
@@ -104,9 +110,12 @@ class Genotypes:
         return np.zeros(len(self.allele), bool) if self.ft is None else self.ft.length >= 0
 
     def text(self, key) -> TextColumn:
-        """Values of a FORMAT key, length -1 where absent."""
-        n = len(self.allele)
-        return self.formats.get(key) or TextColumn(self.records.data, np.zeros(n, np.int64), np.full(n, -1, np.int32))
+        """Values of a FORMAT key, declared or not; length -1 where absent."""
+        if key in self.formats:
+            return self.formats[key]
+        if key not in self._undeclared:
+            self._undeclared |= self._read([key])[0]
+        return self._undeclared[key]
 
     def number(self, key) -> np.ndarray:
         """int64 of GQ (rounded) or DP, -1 where absent."""
@@ -148,16 +157,17 @@ class Genotypes:
 class Sites:
     """Some records with what a tool has changed in them so far.
 
-    chosen: int64, the sample columns that are left. overrides: INFO values that the tool has set, rows of all records; a key of which a
-    row is absent is left out there. replaced: bool[n], rows where overrides hold (elsewhere the values read do).
-    previous: whether filters named in the file count. mask: name and bool[n], a filter that was added before expressions are looked at.
-    decoded: bool[n], set where something has looked at genotypes: htsjdk then writes them anew.
+    chosen: int64, the sample columns that are left. overrides: INFO values that the tool has set and bool[n], the rows where they hold, by
+    key; where the field has no value in such a row, the key is left out. previous: whether filters named in the file count. mask: name and
+    bool[n], a filter that was added before expressions are looked at. dropped: INFO and FORMAT keys that will not be written and so need
+    not be declared. start: int32[n], 0-based. allele_*: the alleles, REF first, texts in the records' `data`. decoded: bool[n], set where
+    something has looked at genotypes: htsjdk then writes them anew.
     """
 
-    def __init__(self, records: VariantRecords, chosen: np.ndarray | None = None, previous: bool = True, mask=None):
+    def __init__(self, records: VariantRecords, chosen: np.ndarray | None = None, previous: bool = True, mask=None, dropped=((), ())):
         self.records, self.n = records, len(records)
         self.chosen = np.arange(records.samples) if chosen is None else chosen
-        self.previous, self.mask = previous, mask
+        self.previous, self.mask, self._dropped = previous, mask, dropped
         self.overrides: dict[str, tuple[Field, np.ndarray]] = {}
         self.decoded = np.zeros(self.n, bool)
         self.start = records.start
@@ -175,17 +185,24 @@ class Sites:
         return self.types()
 
     @cached_property
-    def qual(self) -> np.ndarray:
-        """float64[n]: QUAL as phred / -10, NaN where missing; `* -10` is what is written."""
+    def _quals(self):
         values, offset, ok = self.records.decimals(self.records.column(5))
         if not ok.all():
             row = int(np.searchsorted(offset, np.argmin(ok), "right")) - 1
             raise self.records.problem(row, "QUAL is not a number")
-        out = np.full(self.n, np.nan)
-        present = np.diff(offset) > 0
-        found = values[offset[:-1][present]]
-        out[present] = np.where(found == -1.0, np.nan, found / -10.0)
-        return out
+        out = np.full(self.n, -1.0)
+        out[np.diff(offset) > 0] = values
+        return out / -10.0, out == -1.0
+
+    @property
+    def qual(self) -> np.ndarray:
+        """float64[n]: QUAL as phred / -10; `* -10` is what is written. Without meaning where `no_qual`."""
+        return self._quals[0]
+
+    @property
+    def no_qual(self) -> np.ndarray:
+        """bool[n]: records without QUAL."""
+        return self._quals[1]
 
     def override(self, values: Field, rows: np.ndarray) -> None:
         """Set an INFO key in records `rows` (bool[n]). Where it was set before, `values` must have those values too."""
@@ -195,9 +212,7 @@ class Sites:
     def round_qual(self) -> None:
         """QUAL as it reads after it was written once."""
         text = render_qual(self.qual * -10 + 0.0, self.records.threads)
-        text.length[np.isnan(self.qual)] = -1
-        values, offset, _ = self.records.decimals(text)
-        self.qual[np.diff(offset) > 0] = values / -10.0
+        self._quals = self.records.decimals(text)[0] / -10.0, self.no_qual
 
     @cached_property
     def filters(self) -> tuple[list[tuple[str, ...]], np.ndarray, np.ndarray]:
@@ -223,12 +238,13 @@ class Sites:
     @cached_property
     def info(self) -> dict[str, TextColumn]:
         """INFO values read, of the keys that the header declares."""
-        found, self.undeclared = self.records.info(self.records.header.info)
-        return found
+        declared = self.records.header.info
+        found, self.undeclared = self.records.info(dict.fromkeys([*declared, *self._dropped[0]]))
+        return {key: column for key, column in found.items() if key in declared}
 
     @cached_property
     def genotypes(self) -> Genotypes:
-        return Genotypes(self.records, self.chosen)
+        return Genotypes(self.records, self.chosen, self._dropped[1])
 
     def info_value(self, key: str) -> Column:
         """An INFO key as htsjdk's VCFCodec gives it to expressions; MISSING where absent."""
@@ -338,7 +354,7 @@ class SiteFields:
             start = np.cumsum(length) - length
             return Column(np.full(s.n, jexl.TEXT, np.uint8), data=data, start=start[s.type], length=length[s.type])
         if name == "QUAL":
-            return _doubles(-10 * np.where(np.isnan(s.qual), 1.0, s.qual))
+            return _doubles(-10 * np.where(s.no_qual, 1.0, s.qual))
         if name == "N_ALLELES":
             return integers(np.diff(s.allele_offset))
         if name == "FILTER":
@@ -408,8 +424,8 @@ class SiteFields:
             "getStart": lambda: integers(s.start + 1),
             "getEnd": lambda: integers(s.records.end),
             "getContig": lambda: text_column(s.records.column(0), jexl.NULL),
-            "getPhredScaledQual": lambda: _doubles(np.where(np.isnan(s.qual), 1.0, s.qual) * -10 + 0.0),
-            "hasLog10PError": lambda: booleans(~np.isnan(s.qual)),
+            "getPhredScaledQual": lambda: _doubles(np.where(s.no_qual, 1.0, s.qual) * -10 + 0.0),
+            "hasLog10PError": lambda: booleans(~s.no_qual),
         }  # fmt: skip
         return simple[name]() if name in simple else None
 
@@ -519,7 +535,7 @@ class GenotypeFields:
         elif name == "GL":
             own = None
         else:
-            own = text_column(g.text(name), jexl.MISSING) if name in g.formats else None
+            own = text_column(g.text(name), jexl.MISSING)
         if own is not None and not (own.kind == jexl.MISSING).any():
             return own
         named = g.filtered & False
