@@ -156,7 +156,7 @@ def expression(r: random.Random, depth: int = 0) -> str:
 def genotype_expression(r: random.Random) -> str:
     """A random genotype expression."""
     one = ["GQ < 50", "DP > 20", "isHet == 1", "isHomVar == 1", "AD.0 > 10", "XF > 0.7", "PGT == '0|1'", "FT == 'PASS'", "gbad",
-           "QD < 10.0", "isPassFT == 0", "g.isHet()", "g.getPL().0 > 100", "MISSING == 1"]  # fmt: skip
+           "QD < 10.0", "isPassFT == 0", "g.isHet()", "GT =~ 'A.*'", "g.getPL().0 > 100", "MISSING == 1"]  # fmt: skip
     return r.choice([r.choice(one), f"{r.choice(one)} && {r.choice(one)}", f"{r.choice(one)} || {r.choice(one)}"])
 
 
@@ -169,7 +169,7 @@ def filtration_arguments(r: random.Random) -> list[str]:
         out += ["--genotype-filter-name", f"g{k}", "--genotype-filter-expression", genotype_expression(r)]
     for option, chance in (("--missing-values-evaluate-as-failing", 0.2), ("--invalidate-previous-filters", 0.2),
                            ("--invert-filter-expression", 0.2), ("--invert-genotype-filter-expression", 0.2),
-                           ("--set-filtered-genotype-to-no-call", 0.3)):  # fmt: skip
+                           ("--set-filtered-genotype-to-no-call", 0.3), ("--sites-only-vcf-output", 0.05)):  # fmt: skip
         if r.random() < chance:
             out.append(option)
     if r.random() < 0.3:
@@ -185,7 +185,8 @@ def selection_arguments(r: random.Random, samples) -> list[str]:
             out += ["-sn", name]
     for option, chance in (("--exclude-filtered", 0.2), ("--exclude-non-variants", 0.25), ("--remove-unused-alternates", 0.4),
                            ("--preserve-alleles", 0.3), ("--keep-original-ac", 0.2), ("--keep-original-dp", 0.2),
-                           ("--set-filtered-gt-to-nocall", 0.2), ("-invert-select", 0.2), ("-jexl-first", 0.2)):  # fmt: skip
+                           ("--set-filtered-gt-to-nocall", 0.2), ("-invert-select", 0.2), ("-jexl-first", 0.2),
+                           ("--sites-only-vcf-output", 0.05)):  # fmt: skip
         if r.random() < chance:
             out.append(option)
     types = ["SNP", "INDEL", "MIXED", "MNP", "SYMBOLIC", "NO_VARIATION"]

@@ -399,3 +399,30 @@ def merge_sources(first, second, last, order):
             order[k] = len(first) + j
             j += 1
     return last
+
+
+@jit
+def genotype_texts(begin, end, samples, allele, phased, data, allele_offset, start, length, out, out_start, out_length):
+    """Genotypes as the bases of their alleles, "A/G", at out[out_start[r]:]; "NA" where there are none, nothing for symbolic alleles."""
+    for r in range(begin, end):
+        at = out_start[r]
+        for k in range(allele.shape[1]):
+            x = allele[r, k]
+            if x == -2:
+                break
+            if k > 0:
+                out[at] = 124 if phased[r] else 47
+                at += 1
+            if x < 0:
+                out[at] = DOT
+                at += 1
+            else:
+                j = allele_offset[r // samples] + x
+                bases = data[start[j] : start[j] + length[j]]
+                if not is_symbolic(bases):
+                    at = _put_upper(out, at, bases)
+        if at == out_start[r]:
+            out[at] = 78
+            out[at + 1] = 65
+            at += 2
+        out_length[r] = at - out_start[r]

@@ -110,7 +110,8 @@ def test_truncated_input(tmp_path):
     [
         (("--filter-name", "a"), "expected as many names as expressions"),
         (("--filter-name", "a", "--filter-expression", "QD <"), "expression 'QD <'"),
-        (("--genotype-filter-name", "a", "--genotype-filter-expression", "GT == '0/1'"), "GT is not supported"),
+        (("--filter-name", "a", "--filter-expression", "ALLELES == 1"), "ALLELES is not supported"),
+        (("--apply-allele-specific-filters",), "not supported yet"),
         (("--filter-name", "a", "--filter-expression", "vc.getGenotype('nobody').isHet()"), "no such sample"),
         (("--filter-name", "a", "--filter-expression", "vc.frobnicate()"), "vc.frobnicate() is not supported"),
         (("--cluster-size", "1"), "lower than 2"),

@@ -2,13 +2,15 @@
 
 import click
 
-from gpugenome.commands.options import intervals, threads, variant_output
-from gpugenome.commands.variant_options import open_variants, optional_reference, output, rows_in, switch, variant
+from gpugenome.commands.options import gatk_command, intervals, threads, variant_output
+from gpugenome.commands.variant_options import open_variants, optional_reference, output, rows_in, sites_only, switch, variant
+from gpugenome.gatk.defaults import UNSUPPORTED_SELECTVARIANTS
 
 _TYPES = click.Choice(["NO_VARIATION", "SNP", "MNP", "INDEL", "SYMBOLIC", "MIXED"])
 
 
-@click.command(name="selectvariants", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(name="selectvariants", cls=gatk_command("SelectVariants", UNSUPPORTED_SELECTVARIANTS),
+               context_settings={"help_option_names": ["-h", "--help"]})  # fmt: skip
 @variant
 @output
 @optional_reference
@@ -42,6 +44,7 @@ _TYPES = click.Choice(["NO_VARIATION", "SNP", "MNP", "INDEL", "SYMBOLIC", "MIXED
 @switch("--set-filtered-gt-to-nocall", text="Make filtered genotypes ./. and count AC, AF and AN anew.")
 @click.option("--drop-info-annotation", "-DA", multiple=True, help="INFO key to take away; repeatable.")
 @click.option("--drop-genotype-annotation", "-DGA", multiple=True, help="FORMAT key to take away; repeatable.")
+@sites_only
 @variant_output
 @intervals
 @threads
@@ -50,7 +53,7 @@ def command(variant, output, reference, sample_name, sample_expressions, exclude
             ignore_non_ref_in_types, exclude_filtered, exclude_non_variants, preserve_alleles, remove_unused_alternates,
             restrict_alleles_to, keep_original_ac, keep_original_dp, keep_ids, exclude_ids, max_indel_size, min_indel_size,
             max_filtered_genotypes, min_filtered_genotypes, max_nocall_number, max_nocall_fraction, set_filtered_gt_to_nocall,
-            drop_info_annotation, drop_genotype_annotation, index, md5, intervals, threads):  # fmt: skip
+            drop_info_annotation, drop_genotype_annotation, sites_only_vcf_output, index, md5, intervals, threads):  # fmt: skip
     """Select records, samples and alleles, with the records of GATK SelectVariants 4.6.2.0.
 
     An expression that cannot be evaluated for a record ends the run, as in GATK; a missing value only makes it not hold.
@@ -74,12 +77,13 @@ def command(variant, output, reference, sample_name, sample_expressions, exclude
     from gpugenome.steps.variants.output import OrderedWriter, tool_lines
     from gpugenome.steps.variants.selection import Selection
 
-    selection = Selection(options, header)
+    selection = Selection(options, header, sites_only_vcf_output)
     uri = Path(reference).absolute().as_uri() if reference else None
     assemblies = [Path(reference).name] * len(names) if reference else None
     lines = selection.header_lines(names if reference else None, lengths, assemblies, uri) + tool_lines("SelectVariants")
     read, written = 0, 0
-    with VariantWriter(output, lines, names, lengths, selection.samples, threads, index, md5) as writer:
+    samples = () if sites_only_vcf_output else selection.samples
+    with VariantWriter(output, lines, names, lengths, samples, threads, index, md5) as writer:
         ordered = OrderedWriter(writer)
         for records in VariantFile(variant, names, threads).records():
             text, offset, rows, start = selection.lines(records, rows_in(wanted, records))

@@ -15,6 +15,9 @@ def switch(*names, text):
     return click.option(*names, type=bool, default=False, is_flag=False, flag_value=True, help=text)
 
 
+sites_only = switch("--sites-only-vcf-output", text="Leave the genotypes out.")
+
+
 def named_expressions(names, expressions, name_option: str, expression_option: str) -> tuple[tuple[str, str], ...]:
     """Pairs of filter names and expressions.
 

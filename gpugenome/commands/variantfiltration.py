@@ -2,11 +2,22 @@
 
 import click
 
-from gpugenome.commands.options import intervals, threads, variant_output
-from gpugenome.commands.variant_options import named_expressions, open_variants, optional_reference, output, rows_in, switch, variant
+from gpugenome.commands.options import gatk_command, intervals, threads, variant_output
+from gpugenome.commands.variant_options import (
+    named_expressions,
+    open_variants,
+    optional_reference,
+    output,
+    rows_in,
+    sites_only,
+    switch,
+    variant,
+)
+from gpugenome.gatk.defaults import UNSUPPORTED_VARIANTFILTRATION
 
 
-@click.command(name="variantfiltration", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(name="variantfiltration", cls=gatk_command("VariantFiltration", UNSUPPORTED_VARIANTFILTRATION),
+               context_settings={"help_option_names": ["-h", "--help"]})  # fmt: skip
 @variant
 @output
 @optional_reference
@@ -27,17 +38,18 @@ from gpugenome.commands.variant_options import named_expressions, open_variants,
 @switch("--invert-filter-expression", "-invfilter", text="Name records where the expression does not hold.")
 @switch("--invert-genotype-filter-expression", "-invG-filter", text="The same for genotypes.")
 @switch("--set-filtered-genotype-to-no-call", text="Make filtered genotypes ./. and count AC, AF and AN anew.")
+@sites_only
 @variant_output
 @intervals
 @threads
 def command(variant, output, reference, filter_expression, filter_name, genotype_filter_expression, genotype_filter_name, mask, mask_name,
             mask_description, mask_extension, filter_not_in_mask, cluster_size, cluster_window_size, missing_values_evaluate_as_failing,
             invalidate_previous_filters, invert_filter_expression, invert_genotype_filter_expression, set_filtered_genotype_to_no_call,
-            index, md5, intervals, threads):  # fmt: skip
+            sites_only_vcf_output, index, md5, intervals, threads):  # fmt: skip
     """Name filters of records and genotypes, with the records of GATK VariantFiltration 4.6.2.0.
 
     A missing value makes its whole expression not hold, as in GATK. Differences: GATK ignores calls of methods that it does not know; here
-    they are an error. ALLELES and GT are not supported in expressions.
+    they are an error. ALLELES is not supported in expressions.
     """
     from gpugenome.errors import UserError
     from gpugenome.steps.variants.filtration import FiltrationOptions
@@ -62,10 +74,11 @@ def command(variant, output, reference, filter_expression, filter_name, genotype
 
     spans = read_sites([mask], names, lengths, threads) if mask else None
     snps = snp_positions(variant, names, threads) if cluster_window_size > 0 else None
-    filtration = Filtration(options, header, spans, snps)
+    filtration = Filtration(options, header, spans, snps, sites_only=sites_only_vcf_output)
     lines = header.lines[1:] + filtration.header_lines() + tool_lines("VariantFiltration")
     written = 0
-    with VariantWriter(output, lines, names, lengths, header.samples, threads, index, md5) as writer:
+    samples = () if sites_only_vcf_output else header.samples
+    with VariantWriter(output, lines, names, lengths, samples, threads, index, md5) as writer:
         ordered = OrderedWriter(writer)
         for records in VariantFile(variant, names, threads).records():
             rows = rows_in(wanted, records)

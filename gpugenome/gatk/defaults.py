@@ -273,3 +273,24 @@ UNSUPPORTED_COMBINEGVCFS = {
     "ref-padding": "",
     "dbsnp": "D",
 }
+UNSUPPORTED_VARIANTFILTRATION = {**_UNSUPPORTED_JOINT, "apply-allele-specific-filters": ""}
+UNSUPPORTED_SELECTVARIANTS = {
+    **_UNSUPPORTED_JOINT,
+    "allow-nonoverlapping-command-line-samples": "",
+    "concordance": "conc",
+    "discordance": "disc",
+    "fail-on-unsorted-genotype": "",
+    "fully-decode": "",
+    "genomicsdb-max-alternate-alleles": "",
+    "genomicsdb-shared-posixfs-optimizations": "",
+    "genomicsdb-use-bcf-codec": "",
+    "genomicsdb-use-gcs-hdfs-connector": "",
+    "invert-mendelian-violation": "",
+    "max-fraction-filtered-genotypes": "",
+    "mendelian-violation": "",
+    "mendelian-violation-qual-threshold": "",
+    "min-fraction-filtered-genotypes": "",
+    "remove-fraction-genotypes": "",
+    "select-random-fraction": "fraction",
+    "suppress-reference-path": "",
+}

@@ -83,11 +83,13 @@ class Filtration:
 
     mask: spans by contig as `io.known_sites.read_sites` gives them, or None. snps: `snp_positions` where clusters are asked for.
     chosen: int64, sample columns in the order in which they are written; None: as they were read. written: the records count as if another
-    tool had written them before, so QUAL has two decimals.
+    tool had written them before, so QUAL has two decimals. sites_only: leave the genotypes out.
     """
 
-    def __init__(self, options: FiltrationOptions, header: VariantHeader, mask=None, snps=None, chosen=None, written: bool = False):
-        self.options, self.header, self.mask, self.snps, self.chosen, self.written = options, header, mask, snps, chosen, written
+    def __init__(self, options: FiltrationOptions, header: VariantHeader, mask=None, snps=None, chosen=None, written: bool = False,
+                 sites_only: bool = False):  # fmt: skip
+        self.options, self.header, self.mask, self.snps = options, header, mask, snps
+        self.chosen, self.written, self.sites_only = chosen, written, sites_only
         self.filters, self.genotype_filters = options.parsed()
 
     def header_lines(self) -> list[str]:
@@ -157,10 +159,10 @@ class Filtration:
             set_no_calls(sites, ft)
         matched = np.array(matched, bool).reshape(len(names), sites.n)
         filters = filter_column(sites, names, matched, "." if o.invalidate_previous else "PASS", self.header.filters)
-        decoded = (sites.decoded | anew | samples_unsorted(self.header)) & (samples > 0)
+        decoded = (sites.decoded | anew | samples_unsorted(self.header)) & (samples > 0 and not self.sites_only)
         rows = np.arange(sites.n)
         formats = format_columns(sites, np.flatnonzero(decoded), ft) if decoded.any() else {}
-        tail = np.where(decoded, 2, 1 if samples else 0).astype(np.uint8)
+        tail = np.where(decoded, 2, 1 if samples and not self.sites_only else 0).astype(np.uint8)
         return Lines(sites).write(rows, filters, info_columns(sites), tail, formats, samples)
 
     def _filter_genotypes(self, sites):

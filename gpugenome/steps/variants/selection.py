@@ -108,10 +108,10 @@ def _in_hash_order(name, texts):
 
 
 class Selection:
-    """Which records of a run stay."""
+    """Which records of a run stay. sites_only: leave the genotypes out."""
 
-    def __init__(self, options: SelectionOptions, header: VariantHeader):
-        self.options, self.header = options, header
+    def __init__(self, options: SelectionOptions, header: VariantHeader, sites_only: bool = False):
+        self.options, self.header, self.sites_only = options, header, sites_only
         self.samples, self.all_samples = choose_samples(options, header)
         self.chosen = np.array([header.samples.index(s) for s in self.samples], np.int64)
         self.select = _in_hash_order("select", options.select)
@@ -229,9 +229,9 @@ class Selection:
         kept = kept[np.lexsort((sites.start[kept], records.ref_id[kept]))]  # trimming moves records
         filters = filter_column(sites, [], np.zeros((0, sites.n), bool), None, self.header.filters)
         samples = len(sites.chosen)
-        decoded = (sites.decoded | samples_unsorted(self.header)) & (samples > 0)
+        decoded = (sites.decoded | samples_unsorted(self.header)) & (samples > 0 and not self.sites_only)
         formats = format_columns(sites, kept, None, o.dropped_formats) if decoded.any() else {}
-        tail = np.where(decoded, 2, 1).astype(np.uint8) if samples else np.zeros(sites.n, np.uint8)
+        tail = np.where(decoded, 2, 1 if samples and not self.sites_only else 0).astype(np.uint8)
         text, offset = Lines(sites).write(kept, filters, info_columns(sites, o.dropped_info), tail, formats, samples)
         return text, offset, rows[kept], sites.start[kept]
 

@@ -246,6 +246,18 @@ class Sites:
     def genotypes(self) -> Genotypes:
         return Genotypes(self.records, self.chosen, self._dropped[1])
 
+    def genotype_texts(self) -> Column:
+        """Genotypes as the bases of their alleles, rows record x sample."""
+        g, n, threads = self.genotypes, self.n, self.records.threads
+        self.genotypes.allele_counts(self.allele_offset)  # refuses alleles that are not there
+        longest = np.maximum.reduceat(self.allele_length, self.allele_offset[:-1]) if n else np.empty(0, np.int32)
+        room = np.repeat((longest.astype(np.int64) + 1) * g.allele.shape[1] + 2, g.samples)
+        start = np.cumsum(room) - room
+        data, length = np.empty(int(room.sum()), np.uint8), np.empty(len(room), np.int64)
+        run_chunks(kernel.genotype_texts, len(room), threads, g.samples, g.allele, g.phased, self.records.data, self.allele_offset,
+                   self.allele_start, self.allele_length, data, start, length)  # fmt: skip
+        return Column(np.full(len(room), jexl.TEXT, np.uint8), data=data, start=start, length=length)
+
     def info_value(self, key: str) -> Column:
         """An INFO key as htsjdk's VCFCodec gives it to expressions; MISSING where absent."""
         if key in self.records.header.info:
@@ -383,7 +395,7 @@ class SiteFields:
             self._mark(active)
             rows = np.arange(self.n) * len(names) + names.index(arguments[0])
             if len(rest) == 1:
-                found = genotype_method(self.sites.genotypes, rows, *rest[0])
+                found = genotype_method(self.sites, rows, *rest[0])
                 if found is not None:
                     return found
         elif on == "vc" and not rest:
@@ -469,8 +481,12 @@ _KINDS = {
 """Types of genotypes of which each question is true."""
 
 
-def genotype_method(g: Genotypes, rows: np.ndarray, name: str, arguments) -> Column | None:
+def genotype_method(sites: Sites, rows: np.ndarray, name: str, arguments) -> Column | None:
     """A method of genotypes `rows`; None for one that is not supported."""
+    g = sites.genotypes
+    if name == "getGenotypeString" and not arguments:
+        text = sites.genotype_texts()
+        return Column(text.kind[rows], data=text.data, start=text.start[rows], length=text.length[rows])
     if name in _KINDS and not arguments:
         return booleans(np.isin(g.kind[rows], _KINDS[name]))
     if name == "isHetNonRef" and not arguments:
@@ -526,7 +542,7 @@ class GenotypeFields:
         if name == "GQ":
             return integers(g.number("GQ"))
         if name == "GT":
-            raise UserError("expressions: GT is not supported; use isHet == 1, isHomRef == 1, isHomVar == 1 ...")
+            return self.site.sites.genotype_texts()
         if name == "DP":
             own = g.number("DP")
             own = _one_or_nothing(own, own != -1)
@@ -549,7 +565,7 @@ class GenotypeFields:
     def method(self, on: str, calls: list, active: np.ndarray) -> Column:
         """The value of a chain of method calls on `g` or `vc`."""
         if on == "g" and len(calls) == 1:
-            found = genotype_method(self.genotypes, np.arange(self.n), *calls[0])
+            found = genotype_method(self.site.sites, np.arange(self.n), *calls[0])
             if found is not None:
                 return found
         return self._spread(self.site.method(on, calls, self._site_active(active)))
