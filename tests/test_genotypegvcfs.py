@@ -77,6 +77,16 @@ def test_one_tetraploid_sample(reference, tmp_path):
     check(reference, tmp_path, "tetraploid.vcf.gz", "-V", JOINT / "t0.g.vcf.gz", "-ploidy", 4)
 
 
+@pytest.mark.parametrize(
+    "arguments", [["-stand-call-conf", 1e6], ["-L", "demo1:1-100"], ["-stand-call-conf", 1e6, "-G", "AS_StandardAnnotation"]]
+)
+@pytest.mark.parametrize("inputs", [SEVERAL[:2], SEVERAL], ids=["one", "several"])
+def test_nothing_to_call(reference, tmp_path, inputs, arguments):
+    out = tmp_path / "out.vcf"
+    run("-R", reference, "-O", out, *inputs, *arguments)
+    assert lines(out)[-1].startswith("#CHROM")
+
+
 @pytest.mark.shared
 @pytest.mark.parametrize("name, run_name", [("na12878_chr21", ""), ("na12878_chr21", "multi_rg"), ("hg002_chr20", "")])
 def test_golden(tmp_path, name, run_name):

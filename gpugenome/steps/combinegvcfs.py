@@ -95,7 +95,7 @@ class GvcfCombiner:
         return RecordLines(swept.ref_id, r.start, end, text, offset)
 
     def _formats(self, r):
-        gt, gq, dp, min_dp = r.gt.reshape(len(r) * len(self._samples), -1), r.gq.ravel(), r.dp.ravel(), r.min_dp.ravel()
+        gt, gq, dp, min_dp = r.gt.reshape(len(r) * len(self._samples), r.gt.shape[2]), r.gq.ravel(), r.dp.ravel(), r.min_dp.ravel()
         missing = gt[:, 0] == -2
         if missing.any():  # a sample without record has as many missing alleles as the record's largest ploidy
             most = np.repeat((r.gt != -2).sum(2).max(1), len(self._samples))

@@ -211,7 +211,7 @@ class JointGenotyper:
         samples = len(self._names)
         if width == samples and (np.diff(self._name_order) > 0).all():
             return formats
-        there = (calls.gt[:, :, 0] != -2).reshape(n, -1, samples)
+        there = (calls.gt[:, :, 0] != -2).reshape(n, width // samples, samples)
         last = np.where(there.any(1), there.shape[1] - 1 - np.argmax(there[:, ::-1], 1), 0)
         at = (np.arange(n)[:, None] * width + last * samples + np.arange(samples))[:, self._name_order].ravel()
         out = {}
@@ -272,7 +272,7 @@ def _clean(calls: JointCalls, variant, keep_strands, threads) -> dict[str, TextC
     run_chunks(kernel.complete_depths, c, threads, n_alleles, samples, calls.ad, calls.ad_offset, depth.astype(np.int32), ad, ad_offset)
     reference = np.repeat(~variant, samples)
     known = reference & (depth > 0) & (gq >= 0)
-    flat = gt.reshape(c * samples, -1)
+    flat = gt.reshape(c * samples, gt.shape[2])
     flat[reference] = np.where(flat[reference] == -2, -2, -1)
     flat[known & (gq > 0)] = np.where(flat[known & (gq > 0)] == -2, -2, 0)
     dp = np.where(reference & ~known, -1, dp)

@@ -256,7 +256,7 @@ def _assigned(records, rows, kept_offset, kept, allele, as_is, hom_ref, no_call,
     is_alt[kept_offset[:-1]] = False
     is_alt &= ~np.repeat(as_is, np.diff(kept_offset))
     mle_offset = offsets(np.where(as_is, 0, np.diff(kept_offset) - 1))
-    gt = gt.reshape(*shape, -1)
+    gt = gt.reshape(*shape, gt.shape[1])
     called = (gt >= 0).sum((1, 2))
     site_keeps_id = np.zeros(len(records), bool)  # GATK makes new records of genotyped sites, without ID
     site_keeps_id[rows[as_is]] = True

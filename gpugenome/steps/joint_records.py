@@ -373,7 +373,8 @@ def merge(rows: SourceRows, entries: Entries, samples: int, mode: int, threads: 
     raw[some == 0] = -1
     shape = (n, samples)
     return JointRecords(
-        entries.pos, allele_offset, base, base_offset, code, gt.reshape(n, samples, -1), _taken(rows.phased, genotype, 0).reshape(shape),
+        entries.pos, allele_offset, base, base_offset, code, gt.reshape(*shape, gt.shape[1]),
+        _taken(rows.phased, genotype, 0).reshape(shape),
         ploidy.reshape(shape), _taken(rows.gq, kept, -1).reshape(shape), _taken(rows.dp, kept, -1).reshape(shape),
         _taken(rows.min_dp, kept, -1).reshape(shape), pl, pl_offset, ad, ad_offset,
         {k: TextColumn(c.data, _taken(c.start, kept, 0), _taken(c.length, kept, -1)) for k, c in rows.texts.items()},
