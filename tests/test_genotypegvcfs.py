@@ -151,5 +151,7 @@ def test_arguments_of_gatk_that_are_missing_are_named(reference, tmp_path):
     gvcf = DEMO / "golden" / "calls.g.vcf.gz"
     with pytest.raises(UserError, match="--force-output-intervals: this argument of GATK GenotypeGVCFs is not supported"):
         run("-R", reference, "-V", gvcf, "-O", tmp_path / "out.vcf", "--force-output-intervals", "x")
-    with pytest.raises(UserError, match="-A Nothing|--annotation Nothing: not known"):
+    with pytest.raises(UserError, match="UniqueAltReadCount: needs reads"):
+        run("-R", reference, "-V", gvcf, "-O", tmp_path / "out.vcf", "-A", "UniqueAltReadCount")
+    with pytest.raises(UserError, match="--annotation Nothing: not known"):
         run("-R", reference, "-V", gvcf, "-O", tmp_path / "out.vcf", "-A", "Nothing")

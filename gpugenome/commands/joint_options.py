@@ -13,11 +13,8 @@ def annotations(function):
         click.option("--annotation", "-A", "annotation", multiple=True, help="Annotation to add."),
         click.option("--annotation-group", "-G", "annotation_group", multiple=True, help="Group of annotations to add."),
         click.option("--annotations-to-exclude", "-AX", "annotations_to_exclude", multiple=True, help="Annotation to leave out."),
-        *(
-            click.option(f"--{name}", name.replace("-", "_"), type=bool, default=False, is_flag=False, flag_value=True, help=text)
-            for name, text in (("disable-tool-default-annotations", "Leave all default annotations out."),
-                               ("enable-all-annotations", "Add every annotation."))
-        ),
+        click.option("--disable-tool-default-annotations", type=bool, default=False, is_flag=False, flag_value=True,
+                     help="Leave all default annotations out."),
     ]  # fmt: skip
     for option in reversed(options):
         function = option(function)

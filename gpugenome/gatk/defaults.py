@@ -199,6 +199,7 @@ UNSUPPORTED_HAPLOTYPECALLER = {
 
 # Long names (with their short ones) of arguments of GATK's tools for GVCFs that this program does not implement.
 _UNSUPPORTED_JOINT = {
+    "enable-all-annotations": "",
     "add-output-sam-program-record": "",
     "add-output-vcf-command-line": "",
     "arguments_file": "",

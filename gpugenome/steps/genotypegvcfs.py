@@ -5,6 +5,7 @@ Source: GATK GenotypeGVCFs, GenotypeGVCFsEngine (behaviour; specification chapte
 
 import numpy as np
 
+from gpugenome.errors import UserError
 from gpugenome.gatk import vcf_lines
 from gpugenome.gatk.annotations import joint_annotations
 from gpugenome.gatk.annotations.depths import COVERAGE
@@ -38,6 +39,7 @@ from gpugenome.variant_fields import (
     scalar_field,
 )
 
+NEEDS_READS = ("UniqueAltReadCount",)
 APPROXIMATIONS = ("QUALapprox", "VarDP", "RAW_GT_COUNT")
 """INFO keys of ReblockGVCF that genotyping leaves out."""
 RGQ = vcf_lines.field_line(
@@ -47,11 +49,20 @@ RGQ = vcf_lines.field_line(
 
 
 def annotations_of(options: GenotypeOptions):
-    """The annotations of a run with these options. Raises UserError: see `gatk.annotations.chosen_annotations`."""
-    return joint_annotations(
+    """The annotations of a run with these options.
+
+    Raises
+    ------
+    UserError: see `gatk.annotations.chosen_annotations`; an annotation that GATK cannot work out without reads.
+    """
+    chosen = joint_annotations(
         annotation=options.annotation, annotation_group=options.annotation_group, annotations_to_exclude=options.annotations_to_exclude,
-        disable_tool_default_annotations=options.disable_tool_default_annotations, enable_all_annotations=options.enable_all_annotations,
+        disable_tool_default_annotations=options.disable_tool_default_annotations,
     )  # fmt: skip
+    for a in chosen:
+        if a.name in NEEDS_READS:
+            raise UserError(f"--annotation {a.name}: needs reads, of which there are none (GATK ends in an exception)")
+    return chosen
 
 
 def header_lines(inputs: list[VariantHeader], options: GenotypeOptions, dbsnp: bool = False, extra=()) -> list[str]:

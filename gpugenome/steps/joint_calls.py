@@ -33,7 +33,6 @@ class GenotypeOptions:
     annotation_group: tuple[str, ...] = ()
     annotations_to_exclude: tuple[str, ...] = ()
     disable_tool_default_annotations: bool = False
-    enable_all_annotations: bool = False
 
 
 @dataclass
