@@ -97,6 +97,16 @@ def test_bad_records_are_named_and_leave_no_output(tmp_path, line, problem):
     assert [p.name for p in tmp_path.iterdir()] == ["v.vcf"]
 
 
+def test_percent_encoded_text_is_refused(tmp_path):
+    """htsjdk decodes it where the header says VCF 4.3, and not before."""
+    variants = write(tmp_path / "v.vcf", "c1 5 . A G 50 PASS DP=1;QD=1%2C5 GT 0/1")
+    run("variantfiltration", "-V", variants, "-O", tmp_path / "o.vcf")
+    assert "QD=1%2C5" in records(tmp_path / "o.vcf")[0]
+    variants.write_text(variants.read_text().replace("VCFv4.2", "VCFv4.3"))
+    with pytest.raises(UserError, match="percent-encoded"):
+        run("variantfiltration", "-V", variants, "-O", tmp_path / "p.vcf")
+
+
 def test_truncated_input(tmp_path):
     whole = (DATA / "golden" / "calls.vcf.gz").read_bytes()
     (tmp_path / "cut.vcf.gz").write_bytes(whole[: len(whole) // 2])

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from gpugenome.columns import text_values
-from gpugenome.errors import UserError
+from gpugenome.errors import InputError, UserError
 from gpugenome.gatk import jexl
 from gpugenome.gatk.jexl import Column, booleans, integers
 from gpugenome.io.variant_records import VariantRecords
@@ -171,6 +171,8 @@ class Sites:
         self.overrides: dict[str, tuple[Field, np.ndarray]] = {}
         self.decoded = np.zeros(self.n, bool)
         self.start = records.start
+        if records.header.lines[0] > "fileformat=VCFv4.2" and (records.data == ord("%")).any():
+            raise InputError(records.header.path, "has percent-encoded text (of VCF 4.3), which is not supported here")
         self.allele_offset, self.allele_start, self.allele_length = records.alleles()
 
     def types(self, ignore_non_ref: bool = False) -> np.ndarray:
