@@ -96,6 +96,15 @@ def test_missing_values_do_not_match(tmp_path):
     assert [x[1] for x in selected(tmp_path, "-select", "QD > 1.0", "-select", "DP < 5", lines=lines)] == ["5", "6"]
 
 
+def test_sites_of_other_files(tmp_path):
+    lines = ["c1 5 . A G 50 PASS DP=1 GT 0/1 0/0", "c1 6 . ACT A 50 PASS DP=9 GT 0/1 0/0", "c1 9 . A G 50 PASS DP=9 GT 0/1 0/0"]
+    other = write(tmp_path / "other.vcf", "c1 8 . T G 50 PASS DP=1", samples="")
+    assert [x[1] for x in selected(tmp_path, "-conc", other, lines=lines)] == ["6"]
+    assert [x[1] for x in selected(tmp_path, "-disc", other, lines=lines)] == ["5", "9"]
+    with pytest.raises(UserError, match="together with samples"):
+        selected(tmp_path, "-disc", other, "-sn", "s1", lines=lines)
+
+
 def test_an_allele_that_is_not_there(tmp_path):
     with pytest.raises(UserError, match="c1:5: GT has an allele"):
         selected(tmp_path, "--exclude-non-variants", lines=["c1 5 . A G 50 PASS DP=1 GT 0/2 0/0"])

@@ -33,6 +33,8 @@ _TYPES = click.Choice(["NO_VARIATION", "SNP", "MNP", "INDEL", "SYMBOLIC", "MIXED
 @click.option("--restrict-alleles-to", type=click.Choice(["ALL", "BIALLELIC", "MULTIALLELIC"]), default="ALL", show_default=True)
 @switch("--keep-original-ac", text="Keep AC, AF and AN as they were as AC_Orig, AF_Orig and AN_Orig.")
 @switch("--keep-original-dp", text="Keep DP as it was as DP_Orig.")
+@click.option("--concordance", "-conc", type=click.Path(), help="VCF; keep only records at its sites.")
+@click.option("--discordance", "-disc", type=click.Path(), help="VCF; leave out records at its sites.")
 @click.option("--keep-ids", "-ids", multiple=True, help="ID to keep, or a .list file; repeatable.")
 @click.option("--exclude-ids", "-xl-ids", multiple=True, help="ID to leave out, or a .list file; repeatable.")
 @click.option("--max-indel-size", type=click.IntRange(0), help="Leave out records with a longer indel.")
@@ -51,9 +53,10 @@ _TYPES = click.Choice(["NO_VARIATION", "SNP", "MNP", "INDEL", "SYMBOLIC", "MIXED
 def command(variant, output, reference, sample_name, sample_expressions, exclude_sample_name, exclude_sample_expressions, select,
             select_genotype_expressions, invert_select, apply_jexl_filters_first, select_type_to_include, select_type_to_exclude,
             ignore_non_ref_in_types, exclude_filtered, exclude_non_variants, preserve_alleles, remove_unused_alternates,
-            restrict_alleles_to, keep_original_ac, keep_original_dp, keep_ids, exclude_ids, max_indel_size, min_indel_size,
-            max_filtered_genotypes, min_filtered_genotypes, max_nocall_number, max_nocall_fraction, set_filtered_gt_to_nocall,
-            drop_info_annotation, drop_genotype_annotation, sites_only_vcf_output, index, md5, intervals, threads):  # fmt: skip
+            restrict_alleles_to, keep_original_ac, keep_original_dp, concordance, discordance, keep_ids, exclude_ids,
+            max_indel_size, min_indel_size, max_filtered_genotypes, min_filtered_genotypes, max_nocall_number, max_nocall_fraction,
+            set_filtered_gt_to_nocall, drop_info_annotation, drop_genotype_annotation, sites_only_vcf_output, index, md5, intervals,
+            threads):  # fmt: skip
     """Select records, samples and alleles, with the records of GATK SelectVariants 4.6.2.0.
 
     An expression that cannot be evaluated for a record ends the run, as in GATK; a missing value only makes it not hold.
@@ -68,16 +71,18 @@ def command(variant, output, reference, sample_name, sample_expressions, exclude
         max_filtered_genotypes, min_filtered_genotypes, max_nocall_number, max_nocall_fraction, set_filtered_gt_to_nocall,
         drop_info_annotation, drop_genotype_annotation,
     )  # fmt: skip
-    header, names, lengths, wanted, threads = open_variants(variant, reference, output, intervals, threads)
+    header, names, lengths, wanted, threads = open_variants(variant, reference, output, intervals, threads, [concordance, discordance])
     from pathlib import Path
 
+    from gpugenome.io.known_sites import read_sites
     from gpugenome.io.variant_records import VariantFile
     from gpugenome.io.vcf import VariantWriter
     from gpugenome.progress import log
     from gpugenome.steps.variants.output import OrderedWriter, tool_lines
     from gpugenome.steps.variants.selection import Selection
 
-    selection = Selection(options, header, sites_only_vcf_output)
+    tracks = [read_sites([path], names, lengths, threads) if path else None for path in (concordance, discordance)]
+    selection = Selection(options, header, sites_only_vcf_output, *tracks)
     uri = Path(reference).absolute().as_uri() if reference else None
     assemblies = [Path(reference).name] * len(names) if reference else None
     lines = selection.header_lines(names if reference else None, lengths, assemblies, uri) + tool_lines("SelectVariants")

@@ -278,8 +278,6 @@ UNSUPPORTED_VARIANTFILTRATION = {**_UNSUPPORTED_JOINT, "apply-allele-specific-fi
 UNSUPPORTED_SELECTVARIANTS = {
     **_UNSUPPORTED_JOINT,
     "allow-nonoverlapping-command-line-samples": "",
-    "concordance": "conc",
-    "discordance": "disc",
     "fail-on-unsorted-genotype": "",
     "fully-decode": "",
     "genomicsdb-max-alternate-alleles": "",

@@ -57,6 +57,16 @@ def overlaps(spans: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarra
     return (before > 0) & (reach[np.maximum(before, 1) - 1] > start)
 
 
+def overlap_sites(sites: list[np.ndarray], records: VariantRecords, extension: int = 0) -> np.ndarray:
+    """bool[n]: records that overlap one of the sites (by contig, see `io.known_sites.read_sites`), or lie up to extension bp away."""
+    out = np.zeros(len(records), bool)
+    for ref_id in np.unique(records.ref_id).tolist():
+        own = records.ref_id == ref_id
+        start, end = records.start[own].astype(np.int64) - extension, records.end[own].astype(np.int64) + extension
+        out[own] = overlaps(sites[ref_id], start, end)
+    return out
+
+
 def find_clusters(pos: np.ndarray, size: int, window: int) -> np.ndarray:
     """bool[n]: SNPs (sorted positions of one contig) near a run of `size` SNPs within fewer than `window` bases that begins no later."""
     n = len(pos)
@@ -110,13 +120,7 @@ class Filtration:
 
     def _masked(self, records):
         """bool[n]: records that get the mask's name."""
-        o = self.options
-        hit = np.zeros(len(records), bool)
-        for ref_id in np.unique(records.ref_id).tolist():
-            own = records.ref_id == ref_id
-            hit[own] = overlaps(self.mask[ref_id], records.start[own].astype(np.int64) - o.mask_extension,
-                                records.end[own].astype(np.int64) + o.mask_extension)  # fmt: skip
-        return hit != o.filter_not_in_mask
+        return overlap_sites(self.mask, records, self.options.mask_extension) != self.options.filter_not_in_mask
 
     def _clustered(self, sites):
         out, records = np.zeros(sites.n, bool), sites.records

@@ -17,7 +17,7 @@ from gpugenome.io.variant_records import VariantHeader, VariantRecords
 from gpugenome.kernels import variant_filter_cpu as kernel
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.kernels.vcf_text_cpu import INT_WIDTH
-from gpugenome.steps.variants.filtration import set_counts, set_no_calls
+from gpugenome.steps.variants.filtration import overlap_sites, set_counts, set_no_calls
 from gpugenome.steps.variants.output import Lines, filter_column, format_columns, info_columns, samples_unsorted
 from gpugenome.steps.variants.sites import TYPES, GenotypeFields, SiteFields, Sites, offsets, polymorphic
 from gpugenome.variant_fields import INT, TEXT, Field, TextColumn, render, scalar_field
@@ -108,11 +108,22 @@ def _in_hash_order(name, texts):
 
 
 class Selection:
-    """Which records of a run stay. sites_only: leave the genotypes out."""
+    """Which records of a run stay.
 
-    def __init__(self, options: SelectionOptions, header: VariantHeader, sites_only: bool = False):
+    sites_only: leave the genotypes out. concordance, discordance: sites of other files by contig, as `io.known_sites.read_sites` gives
+    them; only records that overlap one, or none, stay.
+
+    Raises
+    ------
+    UserError: as `choose_samples`; an expression; samples together with sites of other files.
+    """
+
+    def __init__(self, options: SelectionOptions, header: VariantHeader, sites_only: bool = False, concordance=None, discordance=None):
         self.options, self.header, self.sites_only = options, header, sites_only
+        self.tracks = [(track, wanted) for track, wanted in ((concordance, True), (discordance, False)) if track is not None]
         self.samples, self.all_samples = choose_samples(options, header)
+        if self.tracks and not self.all_samples:
+            raise UserError("--concordance and --discordance together with samples (GATK then compares genotypes) are not supported")
         self.chosen = np.array([header.samples.index(s) for s in self.samples], np.int64)
         self.select = _in_hash_order("select", options.select)
         self.select_genotype = _in_hash_order("genotype-select", options.select_genotype)
@@ -142,11 +153,13 @@ class Selection:
         if o.ids or o.excluded_ids:
             column = sites.records.column(2)
             texts, which = distinct(np.ones(n, bool), column.data, column.start, np.abs(column.length))
-            wanted, unwanted = set(o.ids), set(o.excluded_ids)
+            named, unnamed = set(o.ids), set(o.excluded_ids)
             if o.ids:
-                keep &= np.array([not wanted.isdisjoint(t.split(";")) for t in texts], bool)[which]
+                keep &= np.array([not named.isdisjoint(t.split(";")) for t in texts], bool)[which]
             if o.excluded_ids:
-                keep &= np.array([unwanted.isdisjoint(t.split(";")) for t in texts], bool)[which]
+                keep &= np.array([unnamed.isdisjoint(t.split(";")) for t in texts], bool)[which]
+        for track, wanted in self.tracks:
+            keep &= overlap_sites(track, sites.records) == wanted
         if o.exclude_filtered:
             keep &= ~sites.has_filter()
         if o.allele_restriction != ALL:
