@@ -33,14 +33,17 @@ STEPS = (
     ("assembly", "steps.haplotypecaller.graph", "assemble"),
     ("trim", "steps.haplotypecaller.assembly", "trim_regions"),
     ("likelihoods", "steps.haplotypecaller.engine", "likelihoods"),
-    ("genotype", "steps.haplotypecaller.engine", "genotype"),
+    ("site models", "steps.haplotypecaller.engine", "site_models"),
+    ("emit", "steps.haplotypecaller.engine", "emit"),
+    ("genotypes", "steps.haplotypecaller.engine", "call_sites"),
     ("annotate", "steps.haplotypecaller.engine", "annotate"),
     ("text", "steps.haplotypecaller.engine", "format_records"),
     ("reference confidence", "steps.haplotypecaller.engine", "reference_records"),
     ("blocks", "steps.haplotypecaller.blocks", "BlockLines.add"),
     ("write", "io.vcf", "VariantWriter.write"),
 )
-PARALLEL = "parts"
+PARALLEL = "_model", "_call"
+"""Methods of engine.Caller that run side by side."""
 THREADS = (2, 4, 16)
 
 
@@ -124,8 +127,7 @@ def _instruments(clock):
         for name in names[:-1]:
             place = getattr(place, name)
         places.append((place, names[-1], clock.wrap(getattr(place, names[-1]), step, clock.steps)))
-    places.append((engine.Caller, "_assemble", clock.wrap(engine.Caller._assemble, PARALLEL, {}, parallel=True)))
-    return places
+    return places + [(engine.Caller, name, clock.wrap(getattr(engine.Caller, name), name, {}, parallel=True)) for name in PARALLEL]
 
 
 def _cpu():

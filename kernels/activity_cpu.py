@@ -33,6 +33,24 @@ def _clipped_bases(cigar, begin, end, qual):
 
 
 @jit
+def _add_bases(base, qual, reference, element, min_quality, gl, depth, present):
+    """Add aligned bases, none of which stands at an indel or a clip, to sums that begin at the first of them."""
+    m = gl.shape[1]
+    for j in range(len(base)):
+        present[j] = 1
+        if qual[j] > min_quality:
+            add, row = element[min(qual[j], 93), 1 if base[j] != reference[j] else 0], gl[j]
+            row[0] += add[0]
+            row[1] += add[1]
+            if m == 3:
+                row[2] += add[2]
+            else:
+                for g in range(2, m):
+                    row[g] += add[g]
+            depth[j] += 1
+
+
+@jit
 def add_read(i, at, to, reads, reference, element, min_quality, deletion_quality, gl, depth, present, mean, clips):
     """Add the elements of read i on positions at..to (gl and the rest are indexed from `at`)."""
     start, end, flag, mate_ref_id, mate_start, tlen, base, qual, base_offset, cigar, cigar_offset = reads
@@ -53,7 +71,12 @@ def add_read(i, at, to, reads, reference, element, min_quality, deletion_quality
             lo, hi = max(p, first), min(p + length, last)
             if lo < hi:
                 marks = edge_marks(cigar, c0, c1, k)
-                for x in range(lo, hi):
+                plain = op != DELETION and (not marks or (lo > p and hi < p + length))
+                if plain:
+                    j, d = r + lo - p, lo - at
+                    _add_bases(b[j : r + hi - p], q[j : r + hi - p], reference[lo:hi], element, min_quality, gl[d : hi - at],
+                               depth[d : hi - at], present[d : hi - at])  # fmt: skip
+                for x in range(lo, lo if plain else hi):
                     quality = deletion_quality
                     alt = True
                     if op != DELETION:

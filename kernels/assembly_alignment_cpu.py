@@ -41,9 +41,11 @@ def _fill_band(ref, alt, match, mismatch, opened, extended, border, lo, hi, h, f
     n, m = len(ref), len(alt)
     low = np.int32(LOW)
     width = hi - lo + 1
-    h[: width + 1] = low
-    f[: width + 1] = low
-    column[:] = low
+    for j in range(width + 1):
+        h[j] = low
+        f[j] = low
+    for i in range(len(column)):
+        column[i] = low
     for j in range(min(m, hi) + 1):
         h[j - lo] = np.int32(opened + (j - 1) * extended) if border and j > 0 else np.int32(0)
     for i in range(1, n + 1):

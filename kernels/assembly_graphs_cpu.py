@@ -22,7 +22,6 @@ from gpugenome.kernels.assembly_graph_cpu import (
     OUT_N,
     REF,
     SRC,
-    TABLE_STAMP,
     VERTICES,
     grown,
     has_cycle,
@@ -31,10 +30,9 @@ from gpugenome.kernels.assembly_graph_cpu import (
     ref_source,
 )
 from gpugenome.kernels.assembly_threading_cpu import (
+    SLACK,
     build,
-    first_repeat,
-    hash_power,
-    hash_prefixes,
+    enter_reference,
     is_low_complexity,
     prune_chains,
     usable_runs,
@@ -74,20 +72,19 @@ def soft_clips(cigar):
 
 
 @jit
-def _load(first, last, base, qual, base_offset, cigar, cigar_offset, sample, ref, min_quality, shortest, text, text_qual, prefix, run):
-    """The text of a region (reference, then reads), its hashes and usable runs (soft clips left out): (bases, runs)."""
+def _load(first, last, base, qual, base_offset, cigar, cigar_offset, sample, ref, min_quality, shortest, text, text_qual, run):
+    """The text of a region (reference, then reads) and its usable runs (soft clips left out): (bases, runs)."""
     n = np.int64(len(ref))
     text[:n] = ref
     from_ = base_offset[first]
     size = base_offset[last] - from_
     text[n : n + size] = base[from_ : from_ + size]
     text_qual[n : n + size] = qual[from_ : from_ + size]
-    hash_prefixes(text, 0, n + size, 0, prefix)
     runs = 0
     for i in range(first, last):
         left, right = soft_clips(cigar[cigar_offset[i] : cigar_offset[i + 1]])
         a, b = n + base_offset[i] - from_ + left, n + base_offset[i + 1] - from_ - right
-        runs = usable_runs(text, text_qual, a, b, sample[i], min_quality, shortest, run, runs)
+        runs = usable_runs(text, text_qual, a, b, sample[i], i, min_quality, shortest, run, runs)
     return n + size, runs
 
 
@@ -133,32 +130,38 @@ def _store(v, e, g, bases, edges, n, m):
 
 @jit
 def threading_scratch(total, longest, shortest, samples, pruning_samples):
-    """Scratch of `threaded_graph` for regions of up to `total` bases of reference and reads, none of which has more than `longest`."""
+    """Scratch of `threaded_graph` for regions of up to `total` bases of reference and reads, none of which has more than `longest`.
+
+    Its first arrays are v, e and g, the graph.
+    """
     n = total + 64
-    text, text_qual, prefix = np.empty(total, np.uint8), np.empty(total, np.uint8), np.empty(total + 1, np.uint64)
-    run, sample_seen = np.empty((total // shortest + 1, 4), np.int64), np.zeros(samples, np.int64)
     v, e, g = np.empty((n, 16), np.int32), np.empty((n, 12), np.int32), np.zeros(16, np.int64)
+    text, text_qual = np.empty(total + SLACK, np.uint8), np.empty(total + SLACK, np.uint8)
+    run, sample_seen = np.empty((total // shortest + 1, 5), np.int64), np.zeros(samples, np.int64)
     top, kmer, kmer_hash = np.empty((n, pruning_samples + 1), np.int32), np.empty((total + 1, 3), np.int32), np.empty(total + 1, np.uint64)
     slot, seen = np.zeros((_power_of_two(2 * total), 2), np.int32), np.zeros((_power_of_two(2 * longest), 2), np.int32)
+    segment, passes = np.empty((16, 2), np.int64), np.zeros(n, np.int32)
+    ahead, behind = np.empty(n + SLACK, np.uint8), np.empty(n + 2 * SLACK, np.uint8)
     path, work = np.empty(n, np.int32), np.empty(n, np.int32)
-    return text, text_qual, prefix, run, sample_seen, v, e, g, top, kmer, kmer_hash, slot, seen, path, work
+    return v, e, g, text, text_qual, run, sample_seen, top, kmer, kmer_hash, slot, seen, segment, ahead, behind, passes, path, work
 
 
 @jit
-def threaded_graph(first, last, base, qual, base_offset, cigar, cigar_offset, sample, ref, k, shortest, settings, scratch):
+def threaded_graph(first, last, base, qual, base_offset, cigar, cigar_offset, sample, repeats, ref, k, shortest, settings, scratch):
     """The pruned graph of a reference and reads first..last, in scratch (v, e, g): (GRAPH, UNUSABLE or NOTHING, bases of its text)."""
-    text, text_qual, prefix, run, sample_seen, v, e, g, top, kmer, kmer_hash, slot, seen, path, work = scratch
+    v, e, g, text, text_qual, run, sample_seen, top, kmer, kmer_hash, slot, seen, segment, ahead, behind, passes, path, work = scratch
     if len(ref) < k:
         return NOTHING, np.int64(0)
     used, runs = _load(
-        first, last, base, qual, base_offset, cigar, cigar_offset, sample, ref, settings[MIN_QUALITY], shortest, text, text_qual, prefix,
-        run,
+        first, last, base, qual, base_offset, cigar, cigar_offset, sample, ref, settings[MIN_QUALITY], shortest, text, text_qual, run
+    )
+    unique_reference = enter_reference(len(ref), k, text, g, kmer, kmer_hash, slot)
+    if not unique_reference and not settings[ANY_REPEATS]:
+        return UNUSABLE, used
+    build(
+        len(ref), k, text, run, runs, repeats, unique_reference, v, e, g, top, kmer, kmer_hash, slot, seen, sample_seen, segment, ahead,
+        behind, passes,
     )  # fmt: skip
-    if not settings[ANY_REPEATS]:
-        g[TABLE_STAMP] += 1
-        if first_repeat(0, len(ref), k, hash_power(k), text, prefix, seen, g[TABLE_STAMP]) >= 0:
-            return UNUSABLE, used
-    build(len(ref), k, text, prefix, run, runs, v, e, g, top, kmer, kmer_hash, slot, seen, sample_seen)
     prune_chains(v, e, g, settings[MIN_PRUNING], kmer, work, path)
     if has_cycle(v, e, g, work) or (not settings[ANY_COMPLEXITY] and is_low_complexity(g)):
         return UNUSABLE, used
@@ -168,14 +171,14 @@ def threaded_graph(first, last, base, qual, base_offset, cigar, cigar_offset, sa
 @jit
 def clean_graphs(
     begin, end, wanted, region_offset, base, qual, base_offset, cigar, cigar_offset, sample, samples, low, high, contig, k, shortest,
-    settings, scores, status,
+    settings, scores, repeats, status,
 ):  # fmt: skip
     """Graphs of regions begin..end for k-mers of k bases.
 
     wanted: bool[r]. Reads of region r: rows region_offset[r]:region_offset[r + 1] of base, qual (uint8 by base_offset), cigar (uint32
     words by cigar_offset) and sample (int32, below `samples`). low, high: int32[r], reference span; contig: uint8. shortest: the smallest
-    k-mer size in use. settings: int64[7]. scores: int64[4] match, mismatch, gap open, gap extend of dangling ends. Output: status int8[r]
-    (not written where not wanted).
+    k-mer size in use. settings: int64[7]. scores: int64[4] match, mismatch, gap open, gap extend of dangling ends. repeats: uint8 by read,
+    1 at first, passed on from smaller k-mers to larger ones. Output: status int8[r] (not written where not wanted).
     Returns (last base of each vertex uint8, edges int32[., 4], vertices and edges of each region int64[end - begin, 2]); the source is the
     only vertex that no edge leads to, its bases are the first k of the reference.
     """
@@ -188,7 +191,7 @@ def clean_graphs(
             for i in range(region_offset[r], region_offset[r + 1]):
                 longest = max(longest, base_offset[i + 1] - base_offset[i])
     scratch = threading_scratch(total, longest, shortest, samples, settings[PRUNING_SAMPLES])
-    text, text_qual, prefix, run, sample_seen, v, e, g, top, kmer, kmer_hash, slot, seen, path, work = scratch
+    v, e, g, text, text_qual, run, sample_seen, top, kmer, kmer_hash, slot, seen, segment, ahead, behind, passes, path, work = scratch
     n = len(path)
     ref_path, ref_text, alt_text = np.empty(n, np.int32), np.empty(n + k, np.uint8), np.empty(n + k, np.uint8)
     bases, edges = np.empty(1 << 16, np.uint8), np.empty((1 << 16, 4), np.int32)
@@ -197,15 +200,15 @@ def clean_graphs(
         if not wanted[r]:
             continue
         ref = contig[low[r] : high[r]]
-        scratch = text, text_qual, prefix, run, sample_seen, v, e, g, top, kmer, kmer_hash, slot, seen, path, work
+        scratch = v, e, g, text, text_qual, run, sample_seen, top, kmer, kmer_hash, slot, seen, segment, ahead, behind, passes, path, work
         status[r], used = threaded_graph(
-            region_offset[r], region_offset[r + 1], base, qual, base_offset, cigar, cigar_offset, sample, ref, k, shortest, settings,
-            scratch,
+            region_offset[r], region_offset[r + 1], base, qual, base_offset, cigar, cigar_offset, sample, repeats, ref, k, shortest,
+            settings, scratch,
         )  # fmt: skip
         if status[r] != GRAPH:
             continue
         ends = _ends(v, g)
-        text = grown(text, used + 2 * k * ends)
+        text = grown(text, used + 2 * k * ends + SLACK)
         v, e = grown(v, g[MADE_V] + k * ends), grown(e, g[MADE_E] + (k + 1) * ends)
         if len(v) + k > len(path):
             n = len(v) + k

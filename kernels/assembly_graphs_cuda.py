@@ -1,10 +1,11 @@
 """Read-threading graphs of regions on a GPU: k-mers, those that are not unique, edges with their multiplicities, pruning.
 
-What assembly_graphs_cpu.threaded_graph makes of a region, row for row: rows are numbered by the order in which reads first come to them,
-so the laying of reads into the graph is a walk of one lane. A warp does a region: its lanes together load the text, hash it (pieces,
-joined by a scan), find the usable runs (a read a lane), search each read for k-mers that repeat in it (a hash table that lanes fill by
-compare-and-swap, keeping the first place of each k-mer), count edges at the end of a sample and store the graph. Graphs are worked on
-in scratch of the warp and leave it for a pool, of the size that they have. Dangling ends and paths are the CPU's.
+What assembly_graphs_cpu.threaded_graph makes of a region, row for row (but numbers of k-mers are the twin's own): rows are numbered by the
+order in which reads first come to them, so the laying of reads into the graph is a walk of one lane. A warp does a region: its lanes
+together load the text, hash it (pieces, joined by a scan), find the usable runs (a read a lane), search each read for k-mers that repeat in
+it (a hash table that lanes fill by compare-and-swap, keeping the first place of each k-mer), count edges at the end of a sample and store
+the graph. Graphs are worked on in scratch of the warp and leave it for a pool, of the size that they have. Dangling ends and paths are the
+CPU's.
 
 Occupancy (benchmarks/cuda_sass.py): bounded to 128 registers (272 bytes of spills on sm_90, 0.8 KB on sm_80), so 4 blocks of 4 warps, 16
 of 64 warps of a multiprocessor: 2,112 regions at a time on an H100. The walk is a chain of dependent loads, some three a base, of rows
@@ -31,16 +32,18 @@ from gpugenome.kernels.assembly_threading_cpu import (
     SAMPLE,
     START,
     STOP,
-    enter_repeat,
     flush,
-    hash_power,
-    hash_prefixes,
     is_last_run,
     is_low_complexity,
-    kmer_slot,
     prune_chains,
-    same_kmer,
     start_graph,
+)
+from gpugenome.kernels.assembly_threading_cuda import (
+    enter_repeat,
+    hash_power,
+    hash_prefixes,
+    kmer_slot,
+    same_kmer,
     thread,
     usable_runs,
 )
@@ -289,7 +292,7 @@ def threaded_graphs(
 
 
 def scratch_for(warps, total, longest, shortest, samples, pruning_samples):
-    """Scratch on the device, as assembly_graphs_cpu.threading_scratch with a row for each warp; some 200 bytes a base and warp."""
+    """Scratch on the device, with a row for each warp, some 200 bytes a base. Arguments as of assembly_graphs_cpu.threading_scratch."""
     n, runs = total + 64, total // shortest + 1
     slots, places = (1 << max(4, (2 * x - 1).bit_length()) for x in (total, longest))
     shapes = (

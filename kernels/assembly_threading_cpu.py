@@ -1,8 +1,12 @@
 """From a reference haplotype and reads to the pruned read-threading graph of one k-mer size.
 
-Text is one array: the reference bases of the region, then those of its reads. A k-mer is a position in it. Window hashes come from
-`prefix`, uint64[len(text) + 1] polynomial hashes of everything before a position, so one array serves every k; equal hashes are
-confirmed by comparing bases. Order matters: reads are threaded one after the other, vertices and edges keep their order of creation.
+Text is one array: the reference bases of the region, then those of its reads, then 64 bytes to read beyond. A k-mer is a position in it.
+Order matters: reads are threaded one after the other, vertices and edges keep their order of creation.
+
+Most of a read only follows edges that are there, from each vertex to the one made right after it. So these steps are compared 64 at a
+time with the bytes of `ahead` (uint8 by vertex: the last base of the vertex that its first edge leads to, 0 where that is not the next
+row) and `behind` (uint8, place v + 64: the last base of the vertex before v, 0 where v has not that one edge alone leading to it), and
+counted at their ends, in `passes` (int32 by vertex: changes of the count of its first edge).
 
 Source: GATK AbstractReadThreadingGraph, ReadThreadingGraph, ChainPruner (behaviour; specification chapter "assembly", sections 5, 6).
 """
@@ -20,6 +24,7 @@ from gpugenome.kernels.assembly_graph_cpu import (
     IN_N,
     LAST_BASE,
     MADE_E,
+    MADE_V,
     MAPPED,
     MARK,
     MULT,
@@ -41,79 +46,62 @@ from gpugenome.kernels.assembly_graph_cpu import (
     remove_vertex,
     reset,
 )
+from gpugenome.kernels.bits import bytes_below, bytes_equal, equal_bytes, leading_zeros, trailing_zeros
 from gpugenome.kernels.launch import jit
+from gpugenome.kernels.memory import address_of, load_u64
 
 BASE_N = 78
-_STEP = np.uint64(0x9E3779B97F4A7C55)  # odd
-_SPREAD = np.uint64(0xD6E8FEB86659FD93)
+SLACK = 64
+"""Bytes that `text`, `ahead` and (on both sides) `behind` have beyond what they hold."""
+_MIX = np.uint64(0x9E3779B97F4A7C55)
 KMER_AT, KMER_VERTEX, KMER_REPEATS, SLOT, SLOT_STAMP = 0, 1, 2, 0, 1
 """Columns of `kmer` int32[entries, 3]: position of the k-mer, its vertex (-1 none), 1 if it is not unique; of `slot` int32[2^b, 2]."""
-READ, START, STOP, SAMPLE = 0, 1, 2, 3
-"""Columns of `run` int64[runs, 4]: a stretch of usable bases, its read's first base, [start, stop) in text, and its sample."""
+READ, START, STOP, SAMPLE, ROW = 0, 1, 2, 3, 4
+"""Columns of `run` int64[runs, 5]: a stretch of usable bases, its read's first base, [start, stop) in text, its sample and its read."""
 
 
 @jit
-def hash_prefixes(text, begin, stop, h, prefix):
-    """prefix[i] = hash of text[:i], for i of begin..stop; h: the hash of text[:begin]. Hash of text[:stop], as h an int64 of the bits."""
-    x = np.uint64(h)
-    prefix[begin] = x
-    for i in range(begin, stop):
-        x = x * _STEP + np.uint64(text[i])
-        prefix[i + 1] = x
-    return np.int64(x)
+def common_length(a, i, b, j, most):
+    """How many of the bytes of a from i on equal those of b from j on, at most `most`."""
+    n = 0
+    while n < most:
+        x = trailing_zeros(~equal_bytes(a, i + n, b, j + n))
+        n += x
+        if x < 64:
+            break
+    return min(n, most)
 
 
 @jit
-def hash_power(k):
-    """The factor by which a hash grows over k bases."""
-    p = np.uint64(1)
-    for _ in range(k):
-        p = p * _STEP
-    return p
+def kmer_hash_of(text, at, k):
+    """uint64 hash of the k bases from `at` on."""
+    h = np.uint64(k)
+    from_ = address_of(text) + at
+    left = k
+    while left > 0:
+        word = load_u64(from_)
+        if left < 8:
+            word &= (np.uint64(1) << np.uint64(8 * left)) - np.uint64(1)
+        h = (h ^ word) * _MIX
+        h ^= h >> np.uint64(32)
+        from_ += 8
+        left -= 8
+    return h
 
 
 @jit
-def window_hash(prefix, i, k, power):
-    """Hash of the k-mer at position i. power: hash_power(k)."""
-    return prefix[i + k] - prefix[i] * power
-
-
-@jit
-def same_bases(text, a, b, n):
-    """Whether n bases from a and from b on are equal."""
-    x, y = text[a : a + n], text[b : b + n]
-    for i in range(n):
-        if x[i] != y[i]:
-            return False
-    return True
-
-
-@jit
-def slot_of(h, size):
-    """Where a hash's search begins in a table of 2^b slots."""
-    return np.int64((h * _SPREAD) >> np.uint64(32)) & (size - 1)
-
-
-@jit
-def kmer_slot(i, k, power, prefix, size):
-    """`slot_of` the k-mer at position i."""
-    return slot_of(window_hash(prefix, i, k, power), size)
-
-
-@jit
-def same_kmer(j, i, k, power, text, prefix):
-    """Whether the k-mers at two positions are equal."""
-    return window_hash(prefix, j, k, power) == window_hash(prefix, i, k, power) and same_bases(text, j, i, k)
+def _slot_of(h, size):
+    return np.int64(h & np.uint64(size - 1))
 
 
 @jit
 def find_kmer(at, k, h, text, g, kmer, kmer_hash, slot):
     """Row of the k-mer at a position of text, made if it is new."""
     size, stamp = len(slot), g[TABLE_STAMP]
-    s = slot_of(h, size)
+    s = _slot_of(h, size)
     while slot[s, SLOT_STAMP] == stamp:
         i = np.int64(slot[s, SLOT])
-        if kmer_hash[i] == h and same_bases(text, kmer[i, KMER_AT], at, k):
+        if kmer_hash[i] == h and common_length(text, kmer[i, KMER_AT], text, at, k) == k:
             return i
         s = (s + 1) & (size - 1)
     i = g[ENTRIES]
@@ -128,77 +116,145 @@ def find_kmer(at, k, h, text, g, kmer, kmer_hash, slot):
 
 
 @jit
-def first_repeat(begin, stop, k, power, text, prefix, seen, stamp):
-    """The first position whose k-mer occurred before within text[begin:stop], -1 if none. seen: int32[2^b, 2] table."""
-    size = len(seen)
-    for i in range(begin, stop - k + 1):
-        s = kmer_slot(i, k, power, prefix, size)
-        while seen[s, SLOT_STAMP] == stamp:
-            j = np.int64(seen[s, SLOT])
-            if same_kmer(j, i, k, power, text, prefix):
-                return i
-            s = (s + 1) & (size - 1)
-        seen[s, SLOT] = i
-        seen[s, SLOT_STAMP] = stamp
+def _known_kmer(at, k, h, text, g, kmer, kmer_hash, slot):
+    """Row of the k-mer at a position of text, -1 if it is new."""
+    size, stamp = len(slot), g[TABLE_STAMP]
+    s = _slot_of(h, size)
+    while slot[s, SLOT_STAMP] == stamp:
+        i = np.int64(slot[s, SLOT])
+        if kmer_hash[i] == h and common_length(text, kmer[i, KMER_AT], text, at, k) == k:
+            return i
+        s = (s + 1) & (size - 1)
     return np.int64(-1)
 
 
 @jit
-def enter_repeat(i, k, power, text, prefix, g, kmer, kmer_hash, slot):
-    """Enter the k-mer at position i as not unique."""
-    x = find_kmer(i, k, window_hash(prefix, i, k, power), text, g, kmer, kmer_hash, slot)
-    if not kmer[x, KMER_REPEATS]:
-        kmer[x, KMER_REPEATS] = 1
-        g[NON_UNIQUE] += 1
+def start_graph(g):
+    """An empty read-threading graph and an empty k-mer table."""
+    reset(g, 0)
+    g[TABLE_STAMP] += 1
+    g[ENTRIES] = 0
+    g[MAPPED] = 0
+    g[NON_UNIQUE] = 0
 
 
 @jit
-def _mark_repeats(begin, stop, k, power, text, prefix, g, kmer, kmer_hash, slot, seen, stamp):
-    """Enter every k-mer that occurs twice within text[begin:stop] as not unique."""
+def enter_reference(n_ref, k, text, g, kmer, kmer_hash, slot):
+    """Begin a graph and its table of k-mers, with those of the reference text[:n_ref], row = position; False if one repeats."""
+    start_graph(g)
+    for i in range(n_ref - k + 1):
+        if find_kmer(i, k, kmer_hash_of(text, i, k), text, g, kmer, kmer_hash, slot) < i:
+            return False
+    return True
+
+
+@jit
+def _is_seen(i, k, h, text, seen, stamp):
+    """Whether the k-mer at i is in the table of positions `seen` int32[2^b, 2]; it is entered if not."""
     size = len(seen)
-    for i in range(begin, stop - k + 1):
-        s = kmer_slot(i, k, power, prefix, size)
-        repeats = False
-        while seen[s, SLOT_STAMP] == stamp:
-            j = np.int64(seen[s, SLOT])
-            if same_kmer(j, i, k, power, text, prefix):
-                repeats = True
-                break
-            s = (s + 1) & (size - 1)
-        if repeats:
-            enter_repeat(i, k, power, text, prefix, g, kmer, kmer_hash, slot)
-        else:
-            seen[s, SLOT] = i
-            seen[s, SLOT_STAMP] = stamp
+    s = _slot_of(h, size)
+    while seen[s, SLOT_STAMP] == stamp:
+        if common_length(text, np.int64(seen[s, SLOT]), text, i, k) == k:
+            return True
+        s = (s + 1) & (size - 1)
+    seen[s, SLOT] = i
+    seen[s, SLOT_STAMP] = stamp
+    return False
 
 
 @jit
-def usable_runs(text, qual, begin, stop, sample, min_quality, shortest, run, n):
+def _mark_repeats(begin, stop, k, text, g, kmer, kmer_hash, slot, seen, stamp):
+    """Enter every k-mer that occurs twice within text[begin:stop] as not unique; whether there is any."""
+    found = False
+    for i in range(begin, stop - k + 1):
+        h = kmer_hash_of(text, i, k)
+        if _is_seen(i, k, h, text, seen, stamp):
+            x = find_kmer(i, k, h, text, g, kmer, kmer_hash, slot)
+            found = True
+            if not kmer[x, KMER_REPEATS]:
+                kmer[x, KMER_REPEATS] = 1
+                g[NON_UNIQUE] += 1
+    return found
+
+
+@jit
+def _may_repeat(begin, stop, k, n_ref, text, g, kmer, kmer_hash, slot, seen, stamp, segment):
+    """False only if no k-mer occurs twice within text[begin:stop]. Row = position for the k-mers of the reference, none of which repeats.
+
+    Stretches that run along the reference repeat nothing in themselves: they must lie apart on it (segment: int64[., 2] scratch), and the
+    k-mers between them are entered one by one.
+    """
+    n, i = 0, begin
+    while i <= stop - k:
+        h = kmer_hash_of(text, i, k)
+        at = _known_kmer(i, k, h, text, g, kmer, kmer_hash, slot)
+        if at < 0 or at > n_ref - k:
+            if _is_seen(i, k, h, text, seen, stamp):
+                return True
+            i += 1
+            continue
+        more = common_length(text, i + k, text, at + k, min(stop - i, n_ref - at) - k)
+        if n == len(segment):
+            return True
+        for j in range(n):
+            if at <= segment[j, 1] and at + more >= segment[j, 0]:
+                return True
+        segment[n, 0] = at
+        segment[n, 1] = at + more
+        n += 1
+        i += more + 1
+    return False
+
+
+@jit
+def _append_run(begin, start, stop, sample, row, shortest, run, n):
+    if stop - start < shortest:
+        return n
+    run[n, READ] = begin
+    run[n, START] = start
+    run[n, STOP] = stop
+    run[n, SAMPLE] = sample
+    run[n, ROW] = row
+    return n + 1
+
+
+@jit
+def usable_runs(text, qual, begin, stop, sample, row, min_quality, shortest, run, n):
     """Append the stretches of text[begin:stop], one read, with known bases and qualities of at least min_quality; new count.
 
-    qual: uint8, aligned with text. shortest: stretches below it are left out.
+    qual: uint8, aligned with text, and as long. shortest: stretches below it are left out.
     """
-    start = np.int64(-1)
-    for i in range(begin, stop + 1):
-        if i == stop or text[i] == BASE_N or qual[i] < min_quality:
-            if start >= 0 and i - start >= shortest:
-                run[n, READ] = begin
-                run[n, START] = start
-                run[n, STOP] = i
-                run[n, SAMPLE] = sample
-                n += 1
-            start = -1
-        elif start < 0:
-            start = i
+    start = np.int64(-1)  # of the stretch under way
+    for at in range(begin, stop, 64):
+        good = ~(bytes_equal(text, at, np.uint8(BASE_N)) | bytes_below(qual, at, np.uint8(min_quality)))
+        if stop - at < 64:
+            good &= (np.uint64(1) << np.uint64(stop - at)) - np.uint64(1)
+        x = np.int64(0)
+        while x < 64:
+            if start < 0:
+                x = trailing_zeros(good)
+                if x < 64:
+                    start = at + x
+                    good |= (np.uint64(1) << np.uint64(x)) - np.uint64(1)
+                continue
+            x = trailing_zeros(~good)
+            if x < 64:
+                n = _append_run(begin, start, at + x, sample, row, shortest, run, n)
+                start = -1
+                good &= ~((np.uint64(1) << np.uint64(x)) - np.uint64(1))
+    if start >= 0:
+        n = _append_run(begin, start, stop, sample, row, shortest, run, n)
     return n
 
 
 @jit
-def _make_vertex(v, g, text, at, k, entry, kmer):
+def _make_vertex(v, g, text, at, k, entry, kmer, ahead, behind):
     """A vertex for the k-mer at a position; the map takes it if the k-mer is unique and has none."""
     i = add_vertex(v, g, at, k)
     v[i, BASE] = text[at + k - 1]
     v[i, ENTRY] = entry
+    ahead[i] = 0
+    behind[i + SLACK] = 0
     if not kmer[entry, KMER_REPEATS] and kmer[entry, KMER_VERTEX] < 0:
         kmer[entry, KMER_VERTEX] = i
         g[MAPPED] += 1
@@ -206,9 +262,31 @@ def _make_vertex(v, g, text, at, k, entry, kmer):
 
 
 @jit
-def _count_backwards(v, e, vertex, text, at, k):
+def _make_edge(v, e, g, a, b, is_ref, ahead, behind):
+    """An edge from a to b, passed once."""
+    x = append_edge(v, e, g, a, b, 0, is_ref)
+    e[x, COUNT] = 1
+    behind[b + SLACK] = 0
+    if b == a + 1 and v[a, OUT_N] == 1:
+        ahead[a] = v[b, BASE]
+        if v[b, IN_N] == 1:
+            behind[b + SLACK] = v[a, BASE]
+
+
+@jit
+def _count_backwards(v, e, vertex, text, at, k, behind, passes):
     """Add a pass to the unbranched edges before a start vertex that spell its k-mer."""
-    offset = k - 2
+    n = 0
+    while n < k - 1 and at + k - 1 - n >= SLACK:
+        x = leading_zeros(~equal_bytes(behind, vertex - n + 1, text, at + k - 1 - n - SLACK))
+        n += x
+        if x < 64:
+            break
+    n = min(n, k - 1)
+    passes[vertex] -= 1
+    vertex -= n
+    passes[vertex] += 1
+    offset = k - 2 - n
     while offset >= 0 and v[vertex, IN_N] == 1:
         x = v[vertex, IN_FIRST]
         vertex = e[x, SRC]
@@ -219,7 +297,7 @@ def _count_backwards(v, e, vertex, text, at, k):
 
 
 @jit
-def thread(start, stop, k, power, is_ref, ref_entry, text, prefix, v, e, g, kmer, kmer_hash, slot):
+def _thread(start, stop, k, is_ref, ref_entry, text, v, e, g, kmer, kmer_hash, slot, ahead, behind, passes):
     """Lay text[start:stop] into the graph; row of the k-mer it began with, -1 if it cannot begin.
 
     The k-mer in which the reference begins (row ref_entry) may start a read, but is never joined to from the inside.
@@ -227,7 +305,7 @@ def thread(start, stop, k, power, is_ref, ref_entry, text, prefix, v, e, g, kmer
     at, entry = start, np.int64(-1)
     last = start if is_ref else stop - k - 1  # the last k-mer of a read is never a start
     while at <= last:
-        entry = find_kmer(at, k, window_hash(prefix, at, k, power), text, g, kmer, kmer_hash, slot)
+        entry = find_kmer(at, k, kmer_hash_of(text, at, k), text, g, kmer, kmer_hash, slot)
         if is_ref or not kmer[entry, KMER_REPEATS]:
             break
         at += 1
@@ -236,9 +314,17 @@ def thread(start, stop, k, power, is_ref, ref_entry, text, prefix, v, e, g, kmer
     began = entry
     vertex = np.int64(kmer[entry, KMER_VERTEX])
     if vertex < 0:
-        vertex = _make_vertex(v, g, text, at, k, entry, kmer)
-    _count_backwards(v, e, vertex, text, at, k)
-    for i in range(at + 1, stop - k + 1):
+        vertex = _make_vertex(v, g, text, at, k, entry, kmer, ahead, behind)
+    _count_backwards(v, e, vertex, text, at, k, behind, passes)
+    i = at + 1
+    while i <= stop - k:
+        n = common_length(ahead, vertex, text, i + k - 1, stop - k + 1 - i)
+        if n > 0:
+            passes[vertex] += 1
+            vertex += n
+            passes[vertex] -= 1
+            i += n
+            continue
         base = text[i + k - 1]
         x = v[vertex, OUT_FIRST]
         while x >= 0 and e[x, LAST_BASE] != base:
@@ -246,16 +332,28 @@ def thread(start, stop, k, power, is_ref, ref_entry, text, prefix, v, e, g, kmer
         if x >= 0:
             e[x, COUNT] += 1
             vertex = np.int64(e[x, DST])
+            i += 1
             continue
-        entry = find_kmer(i, k, window_hash(prefix, i, k, power), text, g, kmer, kmer_hash, slot)
+        entry = find_kmer(i, k, kmer_hash_of(text, i, k), text, g, kmer, kmer_hash, slot)
         target = np.int64(-1) if entry == ref_entry else np.int64(kmer[entry, KMER_VERTEX])
         if target < 0:
-            target = _make_vertex(v, g, text, i, k, entry, kmer)
+            target = _make_vertex(v, g, text, i, k, entry, kmer, ahead, behind)
         if find_edge(v, e, vertex, target) < 0:
-            x = append_edge(v, e, g, vertex, target, 0, is_ref)
-            e[x, COUNT] = 1
+            _make_edge(v, e, g, vertex, target, is_ref, ahead, behind)
         vertex = target
+        i += 1
     return began
+
+
+@jit
+def _settle(v, e, g, passes):
+    """Move the counts of `passes` to the edges."""
+    count = np.int32(0)
+    for i in range(g[MADE_V]):
+        count += passes[i]
+        passes[i] = 0
+        if count > 0:
+            e[v[i, OUT_FIRST], COUNT] += count
 
 
 @jit
@@ -305,32 +403,35 @@ def is_last_run(run, r, n_runs, k):
 
 
 @jit
-def start_graph(g):
-    """An empty read-threading graph and an empty k-mer table."""
-    reset(g, 0)
-    g[TABLE_STAMP] += 1
-    g[ENTRIES] = 0
-    g[MAPPED] = 0
-    g[NON_UNIQUE] = 0
+def build(
+    n_ref, k, text, run, n_runs, repeats, unique_reference, v, e, g, top, kmer, kmer_hash, slot, seen, sample_seen, segment, ahead, behind,
+    passes,
+):  # fmt: skip
+    """Make the read-threading graph of the reference text[:n_ref] and the runs of at least k bases, after `enter_reference`.
 
-
-@jit
-def build(n_ref, k, text, prefix, run, n_runs, v, e, g, top, kmer, kmer_hash, slot, seen, sample_seen):
-    """Make the read-threading graph of the reference text[:n_ref] and the runs of at least k bases.
-
-    top: int32[edges, samples for pruning + 1]. slot, seen: int32[2^b, 2] tables whose stamps go on from g[TABLE_STAMP].
-    sample_seen: int64[samples], likewise.
+    repeats: uint8 by read, 0 if it is known that no k-mer of this or a smaller size repeats in it; updated. unique_reference: what
+    `enter_reference` returned. top: int32[edges, samples for pruning + 1]. slot, seen: int32[2^b, 2] tables whose stamps go on from
+    g[TABLE_STAMP]. sample_seen: int64[samples], likewise. segment: int64[., 2] scratch. ahead, behind, passes: see the module; passes is
+    zero.
     """
-    start_graph(g)
-    power = hash_power(k)
-    _mark_repeats(0, n_ref, k, power, text, prefix, g, kmer, kmer_hash, slot, seen, g[TABLE_STAMP])
+    if not unique_reference:
+        start_graph(g)
     table = g[TABLE_STAMP]
     stamp = table
+    if not unique_reference:
+        _mark_repeats(0, n_ref, k, text, g, kmer, kmer_hash, slot, seen, stamp)
     for r in range(n_runs):
-        if is_last_run(run, r, n_runs, k):
+        if not is_last_run(run, r, n_runs, k) or not repeats[run[r, ROW]]:
+            continue
+        begin, stop = run[r, READ], run[r, STOP]
+        stamp += 1
+        found = not unique_reference or _may_repeat(begin, stop, k, n_ref, text, g, kmer, kmer_hash, slot, seen, stamp, segment)
+        if found:
             stamp += 1
-            _mark_repeats(run[r, READ], run[r, STOP], k, power, text, prefix, g, kmer, kmer_hash, slot, seen, stamp)
-    ref_entry = thread(0, n_ref, k, power, 1, -1, text, prefix, v, e, g, kmer, kmer_hash, slot)
+            found = _mark_repeats(begin, stop, k, text, g, kmer, kmer_hash, slot, seen, stamp)
+        repeats[run[r, ROW]] = found
+    ref_entry = _thread(0, n_ref, k, 1, -1, text, v, e, g, kmer, kmer_hash, slot, ahead, behind, passes)
+    _settle(v, e, g, passes)
     flush(e, 0, g[MADE_E], 1, top)
     for r in range(n_runs):
         sample = run[r, SAMPLE]
@@ -339,7 +440,8 @@ def build(n_ref, k, text, prefix, run, n_runs, v, e, g, top, kmer, kmer_hash, sl
         sample_seen[sample] = table
         for q in range(r, n_runs):
             if run[q, SAMPLE] == sample and run[q, STOP] - run[q, START] >= k:
-                thread(run[q, START], run[q, STOP], k, power, 0, ref_entry, text, prefix, v, e, g, kmer, kmer_hash, slot)
+                _thread(run[q, START], run[q, STOP], k, 0, ref_entry, text, v, e, g, kmer, kmer_hash, slot, ahead, behind, passes)
+        _settle(v, e, g, passes)
         flush(e, 0, g[MADE_E], 1, top)
     g[TABLE_STAMP] = stamp
 

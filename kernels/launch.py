@@ -4,7 +4,9 @@ Every CPU kernel is a numba function compiled with `jit` (nogil, cached, IEEE ar
 so Python threads run chunks of a batch side by side without a numba threading layer.
 """
 
+import dis
 import hashlib
+import itertools
 import os
 import re
 import tempfile
@@ -31,6 +33,8 @@ if "NUMBA_CACHE_DIR" not in os.environ:
 
 import numba  # noqa: E402
 from numba.core.caching import IndexDataCacheFile  # noqa: E402
+from numba.core.compiler_lock import global_compiler_lock  # noqa: E402
+from numba.core.errors import NumbaError  # noqa: E402
 
 _IMPORT = re.compile(r"^from gpugenome\.kernels(?:\.(\w+))? import ([^#]*?)(?:\)|$)", re.M | re.S)
 
@@ -69,14 +73,73 @@ class _CacheFile(IndexDataCacheFile):
             pass
 
 
+# what kernels may use without counting references; all else of numpy makes arrays
+_PLAIN = frozenset((
+    "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64", "inf", "nan", "isnan", "searchsorted",
+))  # fmt: skip
+_MAKERS = frozenset(("copy", "astype", "reshape", "view", "carray", "sort", "any", "sum"))
+
+
+def _makes_arrays(function) -> bool:
+    """Whether a function may make arrays, by the names that it uses, or because it calls kernels that count references."""
+    for this, following in itertools.pairwise(dis.get_instructions(function)):
+        if this.argval == "np" and following.argval not in _PLAIN:
+            return True
+    names = function.__code__.co_names
+    callees = (function.__globals__.get(name) for name in names)
+    return not _MAKERS.isdisjoint(names) or any(getattr(c, "targetoptions", {}).get("_nrt", False) for c in callees)
+
+
+def _holds_array(kind) -> bool:
+    if isinstance(kind, numba.types.BaseTuple):
+        return any(_holds_array(k) for k in kind)
+    return isinstance(kind, numba.types.Array)
+
+
+class _Uncounted(Exception):
+    """A kernel has to count references after all."""
+
+
+def _count_where_needed(compiled) -> None:
+    """Let a kernel that was to count no references count them where it cannot be compiled otherwise.
+
+    It needs to if it returns (a part of) an array, or copies one into a part of another, which takes memory where the two overlap.
+    """
+    compile_, add = compiled.compile, compiled.add_overload
+
+    def checked(result):
+        if not compiled.targetoptions["_nrt"] and _holds_array(result.signature.return_type):
+            raise _Uncounted
+        add(result)
+
+    def compile_either(signature):
+        with global_compiler_lock:
+            try:
+                return compile_(signature)
+            except (_Uncounted, NumbaError):
+                if compiled.targetoptions["_nrt"]:
+                    raise
+                compiled.targetoptions["_nrt"] = True
+                compiled._compiler._failed_cache.clear()
+                return compile_(signature)
+
+    compiled.add_overload, compiled.compile = checked, compile_either
+
+
 def jit(function):
     """Decorator of all CPU kernels: nogil, cached on disk, numpy error model, no fastmath.
+
+    Kernels that make no arrays count no references to them: the counts are atomic operations on memory that all threads share, often more
+    than the work of a small function. So let a kernel make its arrays first and leave the loops to functions that make none.
 
     numba's cache looks at a function's own file only and would keep a caller whose inlined callee in another file has changed; here
     compiled code lies in a folder named after the contents of all kernel files that the function's file imports. So the same kernels
     are compiled once, wherever they are installed.
     """
-    compiled = numba.njit(nogil=True, cache=True, error_model="numpy", boundscheck=False)(function)
+    compiled = numba.njit(
+        nogil=True, cache=True, error_model="numpy", boundscheck=False, _nrt=_makes_arrays(function), no_cfunc_wrapper=True
+    )(function)
+    _count_where_needed(compiled)
     file = Path(function.__code__.co_filename).resolve()
     if file.parent == _HERE:
         folder = Path(os.environ["NUMBA_CACHE_DIR"], stamp(file)[:20])

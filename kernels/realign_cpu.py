@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from gpugenome.kernels.bits import equal_bytes, trailing_zeros
 from gpugenome.kernels.cigar_cpu import (
     builder_add,
     builder_make,
@@ -25,53 +26,62 @@ M, I, D, S, H = 0, 1, 2, 4, 5
 
 
 @jit
-def _copies_before(base, end, unit, length):
-    """Consecutive copies of base[unit:unit+length] that end at `end`."""
-    n, at = 0, end - length
-    while at >= 0:
-        for k in range(length):
-            if base[at + k] != base[unit + k]:
-                return n
-        n += 1
-        at -= length
-    return n
+def _note_run(first, stop, unit, beyond, opening, gaps):
+    """Bases first..stop equal those `unit` further on: qualities of the gaps before the bases where a repeat begins.
 
-
-@jit
-def find_repeats(base, after, after_copies, before, before_copies):
-    """Tandem repeats that begin (after) and end (before, its last base) at each base: shortest unit with two copies or more, copies.
-
-    Unit and copies are 1 where there is none. Outputs: int64[len(base)].
+    beyond: also the gap before the last base of a homopolymer.
     """
-    n = len(base)
-    after[:n], after_copies[:n], before[:n], before_copies[:n] = 1, 1, 1, 1
-    for unit in range(LONGEST_UNIT, 0, -1):
-        # bases k in a row with base[k] == base[k + unit] are k // unit more copies
-        run = 0
-        for k in range(n - unit - 1, -1, -1):
-            run = run + 1 if base[k] == base[k + unit] else 0
-            if run >= unit:
-                after[k] = unit
-                after_copies[k] = 1 + run // unit
-        run = 0
-        for k in range(unit, n):
-            run = run + 1 if base[k] == base[k - unit] else 0
-            if run >= unit:
-                before[k] = unit
-                before_copies[k] = 1 + run // unit
+    for k in range(stop if beyond else max(first, 1), stop + 1 if beyond else stop - unit + 1):
+        gaps[k - 1] = opening[min(1 + (stop - k) // unit + (k - first) // unit, MOST_REPEATS)]
 
 
 @jit
-def _repeat_length(base, i, after, after_copies, before, before_copies):
-    """Copies of the tandem repeat around the gap after base i (i + 1 < len(base)), at most 20."""
-    unit = after[i + 1]
-    same = before[i] == unit
-    k = 0
-    while same and k < unit:
-        same = base[i + 1 + k] == base[i + 1 - unit + k]
-        k += 1
-    more = before_copies[i] if same else _copies_before(base, i + 1, i + 1, unit)
-    return min(after_copies[i + 1] + more, MOST_REPEATS)
+def _note_repeats(padded, n, unit, beyond, opening, gaps):
+    """`_note_run` of all repeats of a unit. padded: uint8, n bases and 64 + LONGEST_UNIT more."""
+    first = np.int64(-1)  # of the run of bases that equal those a unit on
+    for at in range(0, n - unit, 64):
+        same = equal_bytes(padded, at, padded, at + unit)
+        if n - unit - at < 64:
+            same &= (np.uint64(1) << np.uint64(n - unit - at)) - np.uint64(1)
+        while True:
+            x = np.int64(0)
+            if first < 0:
+                x = trailing_zeros(same)
+                if x == 64:
+                    break
+                first = at + x
+            x = trailing_zeros(~(same | ((np.uint64(1) << np.uint64(x)) - np.uint64(1))))
+            if x == 64:
+                break
+            if at + x - first >= unit:
+                _note_run(first, at + x, unit, beyond, opening, gaps)
+            first = -1
+            same &= ~((np.uint64(1) << np.uint64(x)) - np.uint64(1))
+    if first >= 0 and n - unit - first >= unit:
+        _note_run(first, n - unit, unit, beyond, opening, gaps)
+
+
+@jit
+def _gap_qualities(padded, n, opening, gaps):
+    """Qualities by the copies of the tandem repeat around the gap behind each base.
+
+    The repeat is that of the shortest unit which the bases behind the gap begin with twice or more, else of one base. Copies before the
+    gap count as well. opening: uint8[21] by copies. gaps: uint8[n].
+    """
+    for k in range(n - 1):
+        gaps[k] = opening[1]
+    gaps[n - 1] = opening[0]
+    _note_repeats(padded, n, 1, True, opening, gaps)
+    for unit in range(LONGEST_UNIT, 0, -1):
+        _note_repeats(padded, n, unit, False, opening, gaps)
+
+
+@jit
+def _capped(qual, highest, floor, out):
+    """out = qual, at most `highest`, and 6 where that is below `floor`."""
+    for k in range(len(qual)):
+        q = min(qual[k], highest)
+        out[k] = np.uint8(6) if q < floor else q
 
 
 @jit
@@ -84,22 +94,16 @@ def hmm_qualities(begin, end, base, qual, offset, mapq, cap_to_mapq, floor, pcr,
     longest = 1
     for r in range(begin, end):
         longest = max(longest, offset[r + 1] - offset[r])
-    after, after_copies = np.empty(longest, np.int64), np.empty(longest, np.int64)
-    before, before_copies = np.empty(longest, np.int64), np.empty(longest, np.int64)
+    padded = np.empty(longest + 64 + LONGEST_UNIT, np.uint8)
+    opening = np.full(MOST_REPEATS + 1, 45, np.uint8)
+    for n in range(1, len(pcr)):
+        opening[n] = max(6, min(45, pcr[n]))
+    least = np.uint8(max(0, min(floor, 255)))
     for r in range(begin, end):
         a, n = offset[r], offset[r + 1] - offset[r]
-        b = base[a : a + n]
-        if len(pcr) > 0:
-            find_repeats(b, after, after_copies, before, before_copies)
-        for k in range(n):
-            q = np.int64(qual[a + k])
-            if cap_to_mapq:
-                q = min(q, np.int64(mapq[r]))
-            base_qual[a + k] = 6 if q < floor else q
-            g = 45
-            if len(pcr) > 0 and k + 1 < n:
-                g = min(g, pcr[_repeat_length(b, k, after, after_copies, before, before_copies)])
-            gap_qual[a + k] = max(g, 6)
+        _capped(qual[a : a + n], np.uint8(mapq[r] if cap_to_mapq else 255), least, base_qual[a : a + n])
+        padded[:n] = base[a : a + n]
+        _gap_qualities(padded, n, opening, gap_qual[a : a + n])
 
 
 @jit

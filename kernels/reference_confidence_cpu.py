@@ -8,12 +8,14 @@ Everywhere `clipped` = (source, start, base, qual, base_offset, cigar, cigar_off
 import numpy as np
 
 from gpugenome.kernels.activity_scalar import deletion_beyond, kept_range
+from gpugenome.kernels.bits import bytes_equal, equal_bytes, leading_zeros
 from gpugenome.kernels.launch import jit
 from gpugenome.kernels.reference_confidence_scalar import (
     MAX_INFORMATIVE,
     MAX_USELESS_QUALITY,
+    N_BASE,
     informative_limit,
-    mark_plausible,
+    mismatch_cost,
     reference_pl,
 )
 
@@ -65,42 +67,117 @@ def _laid_on_reference(base, qual, cigar, out_base, out_qual):
 
 
 @jit
-def _scratch(room):
-    """For reads of up to `room` bases on the reference: bases and qualities laid on it, own suffix sums, marks of plausible indels."""
-    return np.empty(room, np.uint8), np.empty(room, np.uint8), np.empty(room, np.int32), np.empty(room, np.uint8)
+def _costs_more(base, base_at, qual, ref, ref_at, n, most):
+    """Whether the mismatches among n pairs of bases, from base[base_at] and ref[ref_at] on, are seen to cost more than `most`.
+
+    Only the last 64 pairs are looked at, and False is the answer where the arrays begin less than 64 bases before the last pair.
+    """
+    base_at += n - 64
+    ref_at += n - 64
+    if n <= 0 or base_at < 0 or ref_at < 0:
+        return False
+    unknown = bytes_equal(base, base_at, np.uint8(N_BASE)) | bytes_equal(ref, ref_at, np.uint8(N_BASE))
+    mismatch, total = ~(equal_bytes(base, base_at, ref, ref_at) | unknown), np.int64(0)
+    if n < 64:
+        mismatch &= ~((np.uint64(1) << np.uint64(64 - n)) - np.uint64(1))
+    while mismatch:
+        j = 63 - leading_zeros(mismatch)
+        total += np.int64(qual[base_at + j])
+        if total > most:
+            return True
+        mismatch ^= np.uint64(1) << np.uint64(j)
+    return False
+
+
+@jit
+def _mark_one(base, qual, first, ref, shift, stop, limit, own, plausible):
+    """`mark_plausible` of one indel: base[t] lies on ref[t + shift] from t = stop - 1 down."""
+    if _costs_more(base, limit, qual, ref, limit + shift, stop - limit, own[first]):
+        return
+    total = 0
+    for t in range(stop - 1, first - 1, -1):
+        total += mismatch_cost(base[t], ref[t + shift], qual[t])
+        if total > own[first]:
+            break
+        if t < limit and total <= own[t]:
+            plausible[t] = 1
+
+
+@jit
+def _own_costs(base, qual, first, ref, shift, own):
+    """own[t] = cost of the mismatches of base[t] and all after it, for t from `first` on."""
+    stop, total = min(len(base), len(ref) - shift), np.int64(0)
+    while stop > first:
+        n = min(np.int64(64), stop - first)
+        same = False
+        if stop >= 64 and stop + shift >= 64:
+            same = ~equal_bytes(base, stop - 64, ref, stop - 64 + shift) >> np.uint64(64 - n) == 0
+        if same:
+            for t in range(stop - n, stop):
+                own[t] = total
+        else:
+            for t in range(stop - 1, stop - n - 1, -1):
+                total += mismatch_cost(base[t], ref[t + shift], qual[t])
+                own[t] = total
+        stop -= n
+
+
+@jit
+def _mark_plausible(base, qual, first, ref, shift, size, limit, own, plausible):
+    """As `mark_plausible`; most indels are seen in one step to cost more than the read's own alignment before any offset is decided."""
+    _own_costs(base, qual, first, ref, shift, own)
+    for t in range(first, limit):
+        plausible[t] = 0
+    for d in range(1, size + 1):
+        _mark_one(base, qual, first, ref, shift + d, min(len(base), len(ref) - shift - d), limit, own, plausible)
+        _mark_one(base[d:], qual[d:], first, ref, shift, min(len(base) - d, len(ref) - shift), limit, own, plausible)
 
 
 @jit
 def _informative_offsets(base, qual, cigar, first, at, ref, size, scratch):
-    """(limit, scratch): offsets first..limit of the read are informative where scratch[3] is 0.
+    """Offsets from `first` to the one returned are informative where scratch[3] is 0.
 
-    first: offset of the first element asked, which lies on ref[at]. scratch: see `_scratch`; a larger one comes back for a long read.
+    first: offset of the first element asked, which lies on ref[at]. scratch: of the length of the read's CIGAR: bases and qualities laid
+    on the reference, own suffix sums, marks of plausible indels.
     """
     out_base, out_qual, own, plausible = scratch
-    indel, length = False, np.int64(0)
+    indel = False
     for w in cigar:
-        op = np.int64(w & 15)
-        indel |= (INDEL_MASK >> op) & 1 == 1
-        length += np.int64(w >> 4)
-    if length > len(own):
-        scratch = _scratch(2 * length)
-        out_base, out_qual, own, plausible = scratch
+        indel |= (INDEL_MASK >> np.int64(w & 15)) & 1 == 1
     n = len(base)
     if indel:
         n = _laid_on_reference(base, qual, cigar, out_base, out_qual)
         limit = informative_limit(n, len(base), first, at, len(ref), size)
         if limit > first:
-            mark_plausible(out_base[:n], out_qual[:n], first, ref, at - first, size, limit, own, plausible)
+            _mark_plausible(out_base[:n], out_qual[:n], first, ref, at - first, size, limit, own, plausible)
     else:
         limit = informative_limit(n, n, first, at, len(ref), size)
         if limit > first:
-            mark_plausible(base, qual, first, ref, at - first, size, limit, own, plausible)
-    return limit, scratch
+            _mark_plausible(base, qual, first, ref, at - first, size, limit, own, plausible)
+    return limit
+
+
+@jit
+def _add_bases(base, qual, ref, element, gl, depth):
+    """Add aligned bases to gl and depth, which begin at the first of them."""
+    m = gl.shape[1]
+    for j in range(len(base)):
+        if qual[j] > MAX_USELESS_QUALITY:
+            alt = 1 if base[j] != ref[j] else 0
+            add, row = element[min(qual[j], 93), alt], gl[j]
+            row[0] += add[0]
+            row[1] += add[1]
+            if m == 3:
+                row[2] += add[2]
+            else:
+                for g in range(2, m):
+                    row[g] += add[g]
+            depth[j, alt] += 1
 
 
 @jit
 def _add_read(i, clipped, reads, at, to, ref_start, ref, element, deletion_quality, size, gl, depth, informative, scratch):
-    """Add row i to positions at..to (gl, depth[:, 0 ref, 1 alt], informative are indexed from `at`). Returns the scratch arrays."""
+    """Add row i to positions at..to (gl, depth[:, 0 ref, 1 alt], informative are indexed from `at`)."""
     source, start, base, qual, base_offset, cigar, cigar_offset = clipped
     flag, mapq, mate_ref_id, mate_start, tlen = reads
     c0, c1, s = cigar_offset[i], cigar_offset[i + 1], source[i]
@@ -112,7 +189,7 @@ def _add_read(i, clipped, reads, at, to, ref_start, ref, element, deletion_quali
     first, last = kept_range(np.int64(start[i]), stop, np.int64(flag[s]), mate_ref_id[s], np.int64(mate_start[s]), np.int64(tlen[s]))
     first, last = max(first, at), min(last, to)
     if first >= last:
-        return scratch
+        return
     b, q = base[base_offset[i] : base_offset[i + 1]], qual[base_offset[i] : base_offset[i + 1]]
     m = gl.shape[1]
     limit = np.int64(-1)  # not asked yet
@@ -122,20 +199,13 @@ def _add_read(i, clipped, reads, at, to, ref_start, ref, element, deletion_quali
         lo, hi = max(p, first), min(p + length, last)
         if (ALIGNED_MASK >> op) & 1:
             if lo < hi:
-                n = hi - lo
                 bases, quals, refs = b[r + lo - p : r + hi - p], q[r + lo - p : r + hi - p], ref[lo - ref_start : hi - ref_start]
-                for j in range(n):
-                    if quals[j] > MAX_USELESS_QUALITY:
-                        alt = 1 if bases[j] != refs[j] else 0
-                        add, row = element[min(quals[j], 93), alt], gl[lo - at + j]
-                        for g in range(m):
-                            row[g] += add[g]
-                        depth[lo - at + j, alt] += 1
+                _add_bases(bases, quals, refs, element, gl[lo - at : hi - at], depth[lo - at : hi - at])
                 before_insertion = k + 1 < c1 and cigar[k + 1] & 15 == 1
                 if hi == p + length and (before_insertion or deletion_beyond(cigar, c0, c1, k, 1)):
                     hi -= 1
                 if limit < 0 and lo < hi:
-                    limit, scratch = _informative_offsets(b, q, cigar[c0:c1], offset + lo - p, lo - ref_start, ref, size, scratch)
+                    limit = _informative_offsets(b, q, cigar[c0:c1], offset + lo - p, lo - ref_start, ref, size, scratch)
                 shift = offset - p
                 plausible = scratch[3]
                 for x in range(lo, min(hi, limit - shift)):
@@ -159,7 +229,6 @@ def _add_read(i, clipped, reads, at, to, ref_start, ref, element, deletion_quali
             offset += length
         elif op == 1:
             r += length
-    return scratch
 
 
 @jit
@@ -179,7 +248,13 @@ def reference_confidence(
     for s in range(begin, end):
         width = max(width, np.int64(span_end[s]) - span_start[s])
     all_gl, all_depth, all_informative = np.empty((width, m + 1)), np.empty((width, 2), np.int32), np.empty(width, np.int32)
-    scratch = _scratch(512)
+    room = np.int64(0)  # for the longest read, with its deletions and clips
+    for k in range(row_offset[begin], row_offset[end]):
+        length = np.int64(0)
+        for w in range(clipped[6][row[k]], clipped[6][row[k] + 1]):
+            length += np.int64(clipped[5][w] >> 4)
+        room = max(room, length)
+    scratch = np.empty(room, np.uint8), np.empty(room, np.uint8), np.empty(room, np.int32), np.empty(room, np.uint8)
     for s in range(begin, end):
         at, to = np.int64(span_start[s]), np.int64(span_end[s])
         gl, depth, informative = all_gl[: to - at], all_depth[: to - at], all_informative[: to - at]
@@ -189,8 +264,8 @@ def reference_confidence(
                 gl[d, g] = 0.0
         ref = contig_bases[ref_start[s] : ref_end[s]]
         for k in range(row_offset[s], row_offset[s + 1]):
-            scratch = _add_read(row[k], clipped, reads, at, to, np.int64(ref_start[s]), ref, element, deletion_quality, size, gl, depth,
-                                informative, scratch)  # fmt: skip
+            _add_read(row[k], clipped, reads, at, to, np.int64(ref_start[s]), ref, element, deletion_quality, size, gl, depth, informative,
+                      scratch)  # fmt: skip
         for d in range(to - at):
             out = out_offset[s] + d
             count = depth[d, 0] + depth[d, 1]

@@ -62,7 +62,8 @@ def _fill(letters, n, m, match, mismatch, opened, extended, strategy, lanes, bac
     h1[1] = first
     e1[0] = low
     e0[0] = low
-    f[: m + 2] = low
+    for j in range(m + 2):
+        f[j] = low
     scores = splat(np.int32(match)), splat(np.int32(mismatch)), splat(np.int32(opened)), splat(np.int32(extended))
     best, best_i, best_j = np.int64(-(1 << 40)), 0, 0
     for d in range(2, n + m + 1):
@@ -105,7 +106,9 @@ def align_one(ref, alt, match, mismatch, opened, extended, strategy, letters, la
             return 1, at
     for i in range(n):
         letters[i] = ref[n - 1 - i]
-    letters[len(letters) - m - 2 * LANES : len(letters) - 2 * LANES] = alt
+    at = len(letters) - m - 2 * LANES
+    for j in range(m):
+        letters[at + j] = alt[j]
     i, j = _fill(letters, n, m, match, mismatch, opened, extended, strategy, lanes, back)
     return backtrack(back, n, m, i, j, strategy, cigar)
 

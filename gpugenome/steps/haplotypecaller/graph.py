@@ -52,17 +52,18 @@ class _Assembler:
     def __init__(self, finalised, reads, regions, contig_bases, options, threads):
         self._finalised, self._regions, self._contig, self._options, self._threads = finalised, regions, contig_bases, options, threads
         self._sample = reads.sample[finalised.source]
+        self._repeats = np.ones(len(finalised), np.uint8)
         self._paths = []
 
     def try_size(self, k: int, wanted: np.ndarray, any_complexity: bool, any_repeats: bool) -> np.ndarray:
-        """Paths of all wanted regions with k-mers of one size; bool[r], where that settled the region."""
+        """Paths of all wanted regions with k-mers of one size, larger than those before; bool[r], where that settled the region."""
         f, regions, o, n = self._finalised, self._regions, self._options, len(self._regions)
         span = (regions.padded_start, regions.padded_end, self._contig, k)
         status, endless = np.full(n, assembly_graphs_cpu.UNUSABLE, np.int8), np.empty(n, np.int8)
         graphs = run_chunks(
             assembly_graphs_cpu.clean_graphs, n, self._threads, wanted, f.region_offset, f.base, f.qual, f.base_offset, f.cigar,
             f.cigar_offset, self._sample, int(self._sample.max(initial=-1)) + 1, *span, min(o.kmer_size),
-            _settings(o, any_complexity, any_repeats), _scores(o.dangling_end_smith_waterman), status,
+            _settings(o, any_complexity, any_repeats), _scores(o.dangling_end_smith_waterman), self._repeats, status,
         )  # fmt: skip
         size = np.concatenate([p[2] for p in graphs])
         parts = run_chunks(
