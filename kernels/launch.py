@@ -4,9 +4,7 @@ Every CPU kernel is a numba function compiled with `jit` (nogil, cached, IEEE ar
 so Python threads run chunks of a batch side by side without a numba threading layer.
 """
 
-import dis
 import hashlib
-import itertools
 import os
 import re
 import tempfile
@@ -73,18 +71,16 @@ class _CacheFile(IndexDataCacheFile):
             pass
 
 
-# what kernels may use without counting references; all else of numpy makes arrays
-_PLAIN = frozenset((
-    "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64", "inf", "nan", "isnan", "searchsorted",
+# names by which kernels make arrays
+_MAKERS = frozenset((
+    "empty", "zeros", "ones", "full", "empty_like", "zeros_like", "ones_like", "full_like", "array", "arange", "frombuffer", "concatenate",
+    "append", "repeat", "cumsum", "where", "unique", "flatnonzero", "nonzero", "bincount", "sort", "argsort", "copy", "astype", "reshape",
+    "view", "carray", "any", "sum",
 ))  # fmt: skip
-_MAKERS = frozenset(("copy", "astype", "reshape", "view", "carray", "sort", "any", "sum"))
 
 
 def _makes_arrays(function) -> bool:
-    """Whether a function may make arrays, by the names that it uses, or because it calls kernels that count references."""
-    for this, following in itertools.pairwise(dis.get_instructions(function)):
-        if this.argval == "np" and following.argval not in _PLAIN:
-            return True
+    """Whether a function seems to make arrays, by the names that it uses, or calls kernels that do."""
     names = function.__code__.co_names
     callees = (function.__globals__.get(name) for name in names)
     return not _MAKERS.isdisjoint(names) or any(getattr(c, "targetoptions", {}).get("_nrt", False) for c in callees)
