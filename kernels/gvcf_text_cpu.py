@@ -10,7 +10,7 @@ from gpugenome.kernels.reference_confidence_scalar import genotype_quality
 from gpugenome.kernels.vcf_text_cpu import COLON, COMMA, DOT, NEWLINE, TAB, ZERO, put_int
 
 SLASH, MAX_GQ = 47, 99
-ALT = np.frombuffer(b"\t<NON_REF>\t.\t.\t", np.uint8).copy()
+ALT, NO_QUAL = np.frombuffer(b"\t<NON_REF>\t", np.uint8).copy(), np.empty(0, np.uint8)
 BLOCK_KEYS = np.frombuffer(b"\tGT:DP:GQ:MIN_DP:PL\t", np.uint8).copy()
 FLOOR_KEYS = np.frombuffer(b"\tGT:DP:GQ\t", np.uint8).copy()
 POSITION_KEYS = np.frombuffer(b"\tGT:AD:DP:GQ:PL\t", np.uint8).copy()
@@ -18,7 +18,7 @@ POSITION_KEYS = np.frombuffer(b"\tGT:AD:DP:GQ:PL\t", np.uint8).copy()
 
 def line_width(name_length: int, ploidy: int) -> int:
     """Bytes that a line needs at most."""
-    return name_length + 2 * ploidy + 12 * (ploidy + 1) + 128
+    return name_length + 2 * ploidy + 12 * (ploidy + 1) + 160
 
 
 @jit
@@ -29,13 +29,20 @@ def _put(out, at, text):
 
 
 @jit
-def _put_site(out, at, name, pos, ref_base):
-    """Up to and including the tab before INFO."""
+def _put_site(out, at, name, pos, ref_base, qual):
+    """Up to and including the tab before INFO. qual: its text, empty for none."""
     at = _put(out, at, name)
     out[at] = TAB
     at = put_int(out, at + 1, pos + 1)
     out[at], out[at + 1], out[at + 2], out[at + 3] = TAB, DOT, TAB, ref_base
-    return _put(out, at + 4, ALT)
+    at = _put(out, at + 4, ALT)
+    if len(qual):
+        at = _put(out, at, qual)
+    else:
+        out[at] = DOT
+        at += 1
+    out[at], out[at + 1], out[at + 2] = TAB, DOT, TAB
+    return at + 3
 
 
 @jit
@@ -73,13 +80,16 @@ def _put_block(out, at, median, min_depth, pl, floor):
 
 
 @jit
-def block_lines(begin, end, name, with_genotypes, start, stop, ref_base, median, min_depth, pl, floor, width, out, length):
+def block_lines(begin, end, name, with_genotypes, start, stop, ref_base, qual, qual_start, qual_length, median, min_depth, pl, floor, width,
+                out, length):  # fmt: skip
     """Lines of blocks begin..end at out[b * width:]. start, stop: int32, 0-based half-open.
 
+    qual: uint8, QUAL of block b is qual_length[b] (int32, -1 for none) bytes from qual_start[b] (int64) on.
     floor: int32[blocks], see `_put_block`. with_genotypes: False for sites only.
     """
     for b in range(begin, end):
-        at = _put_site(out, b * width, name, start[b], ref_base[b])
+        own = qual[qual_start[b] : qual_start[b] + max(qual_length[b], 0)]
+        at = _put_site(out, b * width, name, start[b], ref_base[b], own)
         out[at], out[at + 1], out[at + 2], out[at + 3] = 69, 78, 68, 61
         at = put_int(out, at + 4, stop[b])
         if with_genotypes:
@@ -107,7 +117,7 @@ def _put_position(out, at, ref_depth, alt_depth, gq, pl):
 def position_lines(begin, end, name, with_genotypes, pos, ref_base, ref_depth, alt_depth, gq, pl, width, out, length):
     """Lines of single positions begin..end (-ERC BP_RESOLUTION) at out[k * width:]. with_genotypes: False for sites only."""
     for k in range(begin, end):
-        at = _put_site(out, k * width, name, pos[k], ref_base[k])
+        at = _put_site(out, k * width, name, pos[k], ref_base[k], NO_QUAL)
         out[at] = DOT
         at += 1
         if with_genotypes:

@@ -155,6 +155,20 @@ def test_a_call_inside_a_deletion_opens_the_rest_of_it_again():
         ("1", "END=10"), ("11", "DP=3"), ("14", "DP=3"), ("15", "END=30")]  # fmt: skip
 
 
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_a_block_has_the_qual_of_the_call_it_begins_with(size):
+    """Calls without any ALT but <NON_REF> are in blocks; GATK keeps the first record's QUAL."""
+    records = [(0, p, "A", (9, 0), 27 if p < 10 else 40, [0, 27 if p < 10 else 40, 270], 0) for p in range(20)]
+    writer, parts = reference_lines(CallerOptions(emit_ref_confidence="GVCF"), CONTIGS, 1), []
+    for a in range(0, 20, size):
+        some, calls = batch(records[a : a + size])
+        mine = [p for p in (0, 4, 10) if a <= p < a + size]
+        some.with_qual, some.qual = np.array(mine, np.int64) - a, np.array([p + 0.504 for p in mine])
+        parts += writer.add(some, calls)
+    text = b"".join(p.text.tobytes() for p in parts + writer.finish()).decode()
+    assert [line.split("\t")[5] for line in text.splitlines()] == ["0.50", "10.50"]
+
+
 def test_one_line_a_position():
     records = made(3, 300, 3)
     options = {"emit_ref_confidence": "BP_RESOLUTION", "sample_ploidy": 3}

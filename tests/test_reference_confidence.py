@@ -2,6 +2,7 @@
 
 import gzip
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -161,7 +162,10 @@ def made_regions(bounds, reads, length, padding=40):
 
 
 def no_calls(ploidy=2):
-    return SimpleNamespace(gt=np.empty((0, 1, ploidy), np.int16), region=np.empty(0, np.int32), start=np.empty(0, np.int32))
+    none = np.empty(0, np.int32)
+    return SimpleNamespace(gt=np.empty((0, 1, ploidy), np.int16), region=none, start=none, allele_offset=np.zeros(1, np.int64),
+                           allele_base=np.empty(0, np.uint8), allele_base_offset=np.zeros(1, np.int64), dp=np.empty((0, 1), np.int32),
+                           gq=np.empty((0, 1), np.int32), pl=none, pl_offset=np.zeros(1, np.int64), qual=np.empty(0))  # fmt: skip
 
 
 def rows_of(records, a, b):
@@ -222,11 +226,26 @@ def test_calls_flanks_and_realigned_reads():
     filtered[::9] = 1
     realigned = RegionReads(np.array([0, len(shuffled), len(shuffled)]), shuffled, reads.start[shuffled], base, qual, base_offset, cigar,
                             cigar_offset, filtered)  # fmt: skip
-    calls = SimpleNamespace(region=np.array([0, 0, 0, 1], i32), start=np.array([110, 110, 130, 230], i32),
-                            gt=np.array([[[0, 1]], [[1, 1]], [[-1, -1]], [[-1, -1]]], np.int16))  # fmt: skip
+    calls = SimpleNamespace(**{**vars(no_calls()), "region": np.array([0, 0, 0, 1], i32), "start": np.array([110, 110, 130, 230], i32),
+                               "gt": np.array([[[0, 1]], [[1, 1]], [[-1, -1]], [[-1, -1]]], np.int16)})  # fmt: skip
+    calls.allele_offset = np.array([0, 2, 4, 6, 8])
+    calls.allele_base, calls.allele_base_offset = np.frombuffer(b"AC" * 4, np.uint8), np.arange(9)
+    calls.dp = calls.gq = np.zeros((4, 1), i32)
+    calls.pl, calls.pl_offset, calls.qual = np.zeros(12, i32), np.arange(0, 13, 3), np.zeros(4)
     likelihoods = LikelihoodBatch(realigned, np.empty(0), np.empty(0, np.int64), np.empty(0, i32))
     records = reference_records(reads, regions, assembly, likelihoods, calls, bases, options)
     assert {int(p): int(c) for p, c in zip(records.pos, records.call) if c >= 0} == {110: 0, 130: 2}
+
+    # The same calls with <NON_REF> as their only ALT: GVCF takes them for records of the reference, BP_RESOLUTION does not.
+    calls.allele_base, calls.allele_base_offset = np.frombuffer(b"A<NON_REF>" * 4, np.uint8), np.arange(9) // 2 * 10 + np.arange(9) % 2
+    calls.dp, calls.gq, calls.qual = np.array([[3], [-1], [5], [6]], i32), np.array([[7], [8], [9], [10]], i32), np.arange(4.0)
+    calls.pl = np.arange(12, dtype=i32)
+    folded = reference_records(reads, regions, assembly, likelihoods, calls, bases, replace(options, emit_ref_confidence="GVCF"))
+    at = folded.with_qual
+    assert folded.pos[at].tolist() == [110, 130] and folded.qual.tolist() == [0.0, 2.0] and (folded.call == -1).all()
+    assert folded.ref_depth[at].tolist() == [3, 5] and folded.gq[at].tolist() == [7, 9] and folded.pl[at].tolist() == [[0, 1, 2], [6, 7, 8]]
+    apart = reference_records(reads, regions, assembly, likelihoods, calls, bases, replace(options, emit_ref_confidence="BP_RESOLUTION"))
+    assert (apart.call == records.call).all()
 
     def place(r):
         s = shuffled[r]

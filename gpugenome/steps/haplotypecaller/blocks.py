@@ -14,6 +14,7 @@ from gpugenome.kernels.launch import run_chunks
 from gpugenome.steps.haplotypecaller.columns import ReferenceRecords
 from gpugenome.steps.haplotypecaller.options import CallerOptions
 from gpugenome.steps.haplotypecaller.reads import offsets
+from gpugenome.variant_fields import render_qual
 
 MAX_GQ = 99
 
@@ -93,10 +94,12 @@ class PositionLines(_ReferenceLines):
 
 @dataclass
 class _OpenBlock:
-    """A block that later records may join: its first position, what `summarise` says of its records so far, and their depths."""
+    """A block that later records may join: its first position and that one's QUAL (NaN: none), what `summarise` says of its records so
+    far, and their depths."""
 
     start: int
     ref_base: int
+    qual: float
     pl: np.ndarray
     depth: np.ndarray
     count: np.ndarray
@@ -132,11 +135,14 @@ class BlockLines(_ReferenceLines):
         median, low, pl = self._summaries(first, stop, depth, records.pl)
         at = np.minimum(first, n - 1)
         start, ref_base, stops = records.pos[at], records.ref_base[at], records.pos[stop - 1] + 1
+        by_record = np.full(n, np.nan)
+        by_record[records.with_qual] = records.qual
+        qual = by_record[at]
         if was_open is not None:
-            start[0], ref_base[0] = was_open.start, was_open.ref_base
+            start[0], ref_base[0], qual[0] = was_open.start, was_open.ref_base, was_open.qual
             stops[0] = stops[0] if stop[0] else end
-        self._keep_open(first, stop, depth, start, ref_base, pl)
-        columns = start, stops, ref_base, median, low, pl, self._floors(band)
+        self._keep_open(first, stop, depth, start, ref_base, qual, pl)
+        columns = start, stops, ref_base, *_texts(qual), median, low, pl, self._floors(band)
         return [*done, self._merged(records.ref_id, item[:items], start, stops, text_kernel.block_lines, columns, calls)]
 
     def finish(self) -> list[RecordLines]:
@@ -146,7 +152,8 @@ class BlockLines(_ReferenceLines):
         o, none = self._open, np.zeros(1, np.int64)
         median, low, pl = self._summaries(none, none, np.empty(0, np.int32), o.pl)
         start, end = np.array([o.start], np.int32), self._state[kernel.END : kernel.END + 1].astype(np.int32)
-        columns = start, end, np.array([o.ref_base], np.uint8), median, low, pl, self._floors(self._state[kernel.BAND : kernel.BAND + 1])
+        floors = self._floors(self._state[kernel.BAND : kernel.BAND + 1])
+        columns = start, end, np.array([o.ref_base], np.uint8), *_texts(np.array([o.qual])), median, low, pl, floors
         self._open, self._state[kernel.IS_OPEN] = None, 0
         return [self._merged(self._ref_id, np.zeros(1, np.int32), start, end, text_kernel.block_lines, columns, None)]
 
@@ -161,7 +168,7 @@ class BlockLines(_ReferenceLines):
         run_chunks(kernel.summarise, blocks, self._threads, first, stop, depth, pl, *carried, median, low, out)
         return median, low, out
 
-    def _keep_open(self, first, stop, depth, start, ref_base, pl):
+    def _keep_open(self, first, stop, depth, start, ref_base, qual, pl):
         """Hold back the last block where it is open."""
         old, self._open = self._open, None
         if not self._state[kernel.IS_OPEN]:
@@ -171,7 +178,13 @@ class BlockLines(_ReferenceLines):
             mine, count = np.concatenate([old.depth, mine]), np.concatenate([old.count, count])
             mine, back = np.unique(mine, return_inverse=True)
             count = np.bincount(back, count, len(mine))
-        self._open = _OpenBlock(int(start[-1]), int(ref_base[-1]), pl[-1:], mine.astype(np.int64), count.astype(np.int64))
+        self._open = _OpenBlock(int(start[-1]), int(ref_base[-1]), float(qual[-1]), pl[-1:], mine.astype(np.int64), count.astype(np.int64))
+
+
+def _texts(qual):
+    """QUAL of blocks (float64, NaN for none) as (uint8 text, int64 start, int32 length, -1 for none)."""
+    column = render_qual(qual)
+    return column.data, column.start, column.length
 
 
 def reference_lines(options: CallerOptions, contig_names, threads: int = 1) -> PositionLines | BlockLines:

@@ -5,7 +5,7 @@ with reference confidence: all of them --> ReferenceRecords --> GVCF.
 Ragged columns are flat values with an int64 offset array one longer than the rows.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -235,6 +235,7 @@ class ReferenceRecords:
 
     pos: int32[n], 0-based. ref_base: uint8[n] ASCII. call: int32[n], row of the CallBatch that is the record here, -1 where the record is
     confidence in the reference: ref_depth, alt_depth: int32[n] (AD; DP is their sum); pl: int32[n, ploidy+1]; gq: int32[n], uncapped.
+    with_qual: int64[k], rows that were calls without any ALT but <NON_REF> and became reference records; qual: float64[k], theirs.
     """
 
     ref_id: int
@@ -245,6 +246,8 @@ class ReferenceRecords:
     alt_depth: np.ndarray
     pl: np.ndarray
     gq: np.ndarray
+    with_qual: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    qual: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     def __len__(self) -> int:
         return len(self.pos)

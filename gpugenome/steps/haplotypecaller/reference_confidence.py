@@ -133,4 +133,19 @@ def reference_records(reads: CallerReads, regions: RegionBatch, assembly: Assemb
     call = np.full(len(pos), -1, np.int32)
     rows = np.flatnonzero(called[calls.region])[::-1]  # of calls that begin together the first stays
     call[out.offset[calls.region[rows]] + calls.start[rows] - regions.start[calls.region[rows]]] = rows
-    return ReferenceRecords(regions.ref_id, pos, contig_bases[pos], call, out.ref_depth, out.alt_depth, out.pl, out.gq)
+    records = ReferenceRecords(regions.ref_id, pos, contig_bases[pos], call, out.ref_depth, out.alt_depth, out.pl, out.gq)
+    if options.emit_ref_confidence == "GVCF":
+        _take_back(records, calls)
+    return records
+
+
+def _take_back(records: ReferenceRecords, calls: CallBatch) -> None:
+    """Calls whose only ALT is <NON_REF> become reference records, which blocks take in. Source: GVCFBlockCombiner.submit."""
+    second = calls.allele_offset[:-1] + 1
+    lone = (np.diff(calls.allele_offset) == 2) & (calls.allele_base[calls.allele_base_offset[second]] == ord("<"))
+    rows = np.flatnonzero((records.call >= 0) & np.append(lone, False)[records.call])
+    mine = records.call[rows]
+    records.call[rows], records.alt_depth[rows] = -1, 0
+    records.ref_depth[rows], records.gq[rows] = np.maximum(calls.dp[mine, 0], 0), np.maximum(calls.gq[mine, 0], 0)
+    records.pl[rows] = calls.pl[calls.pl_offset[mine][:, None] + np.arange(records.pl.shape[1])]
+    records.with_qual, records.qual = rows, calls.qual[mine]
