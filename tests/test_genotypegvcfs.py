@@ -67,6 +67,13 @@ def test_intervals_and_annotations(reference, tmp_path):
           "demo2:10500-11000", "--only-output-calls-starting-in-intervals", *added, "-AX", "FisherStrand")  # fmt: skip
 
 
+def test_annotations_on_request(reference, tmp_path):
+    names = """AlleleFraction BaseQuality BaseQualityHistogram ClippingRankSumTest CountNs FragmentLength LikelihoodRankSumTest
+    MappingQuality MappingQualityZero ReadPosition ReferenceBases TandemRepeat DepthPerSampleHC AssemblyComplexity
+    GenotypeSummaries""".split()
+    check(reference, tmp_path, "annotations.vcf.gz", "-V", JOINT / "combined.g.vcf.gz", *(w for name in names for w in ("-A", name)))
+
+
 @pytest.mark.parametrize("inputs", [["-V", JOINT / "combined.g.vcf.gz"], SEVERAL], ids=["combined", "several"])
 def test_all_sites(reference, tmp_path, inputs):
     check(reference, tmp_path, "all_sites.vcf.gz", *inputs, "--include-non-variant-sites", "-L", "demo1:21000-22500", "-L",

@@ -53,6 +53,11 @@ class CallEvidence:
         """bool[c * s]: genotypes with a called allele."""
         return (self.calls.gt >= 0).any(2).reshape(-1)
 
+    @property
+    def has_allele_depth(self) -> np.ndarray:
+        """bool[c * s]: genotypes whose depth by allele is known: with reads, all that are called."""
+        return self.called
+
     @cached_property
     def allele_number(self) -> np.ndarray:
         """int64[c]: called alleles."""

@@ -32,6 +32,11 @@ class JointEvidence(CallEvidence):
         return total.reshape(-1, self.samples), first.reshape(-1, self.samples)
 
     @property
+    def has_allele_depth(self) -> np.ndarray:
+        """bool[c * s]: genotypes with AD."""
+        return np.diff(self.calls.ad_offset) > 0
+
+    @property
     def allele_depth(self) -> np.ndarray:
         """int64 by call, sample and allele: AD, 0 where a sample has none."""
         c = self.calls

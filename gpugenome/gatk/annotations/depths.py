@@ -26,8 +26,8 @@ def _allele_fraction(e):
         fraction = e.allele_depth / np.repeat(e.sample_depth, e.sample_alleles)
     is_alt = np.ones(len(fraction), bool)
     is_alt[offset[:-1]] = False
-    field = e.rows_where("AF", DOUBLE, fraction[is_alt], alts, e.called)
-    field.empty = e.called
+    field = e.rows_where("AF", DOUBLE, fraction[is_alt], alts, e.called & e.has_allele_depth)
+    field.empty = e.called & e.has_allele_depth
     return [field]
 
 

@@ -32,3 +32,7 @@ gatk genotyped_more.vcf.gz GenotypeGVCFs -V "$work/combined.g.vcf.gz" -L demo1:2
     --only-output-calls-starting-in-intervals -A GenotypeSummaries -A SampleList -A StrandBiasBySample -AX FisherStrand
 gatk all_sites.vcf.gz GenotypeGVCFs -V "$work/combined.g.vcf.gz" --include-non-variant-sites -L demo1:21000-22500 -L demo2:10100-10600
 gatk tetraploid.vcf.gz GenotypeGVCFs -V t0.g.vcf.gz -ploidy 4
+added=$(printf -- '-A %s ' AlleleFraction BaseQuality BaseQualityHistogram ClippingRankSumTest CountNs FragmentLength LikelihoodRankSumTest \
+    MappingQuality MappingQualityZero ReadPosition ReferenceBases TandemRepeat DepthPerSampleHC AssemblyComplexity GenotypeSummaries)
+# shellcheck disable=SC2086
+gatk annotations.vcf.gz GenotypeGVCFs -V "$work/combined.g.vcf.gz" $added
