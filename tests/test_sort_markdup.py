@@ -114,6 +114,21 @@ def test_options(demo, shuffled, tmp_path):
     assert {r.get_tag("DI") for r in members} <= set(range(len(reads[0])))
 
 
+def test_names_by_expression(shuffled, tmp_path):
+    run("sort", "-I", shuffled, "-O", tmp_path / "s.bam")
+    texts = {}
+    for name, regex in {"rule": None, "same": "(?:[^:]+:){2,4}([0-9]+):([0-9]+):([0-9]+)", "none": "no(n)(e)(.)"}.items():
+        more = ["--READ_NAME_REGEX", regex] if regex else []
+        run("markdup", "-I", tmp_path / "s.bam", "-O", tmp_path / f"{name}.bam", "-M", tmp_path / f"{name}.txt", *more)
+        texts[name] = digest(tmp_path / f"{name}.bam"), body(tmp_path / f"{name}.txt")
+    assert texts["rule"] == texts["same"]
+    assert "optical_sets" in texts["rule"][1].replace("non_optical_sets", "")
+    assert "optical_sets" not in texts["none"][1].replace("non_optical_sets", "")
+    for regex, says in (("(a)(b)", "has 2 groups"), ("(a)(b)(c", "read-name-regex")):
+        done = run("markdup", "-I", tmp_path / "s.bam", "-O", tmp_path / "x.bam", "--read-name-regex", regex, code=2)
+        assert says in done.stderr.decode() and len(done.stderr.decode().splitlines()) == 1
+
+
 @pytest.mark.parametrize("problem", ["unsorted", "out of order", "truncated", "same file", "missing", "not a BAM"])
 def test_bad_input(shuffled, tmp_path, problem):
     bad = tmp_path / "bad.bam"

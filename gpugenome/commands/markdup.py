@@ -40,7 +40,8 @@ def _value(name, help, **more):
 @_value("duplicate_scoring_strategy", "Which read of a set is kept.",
         type=click.Choice(["SUM_OF_BASE_QUALITIES", "TOTAL_MAPPED_REFERENCE_LENGTH", "RANDOM"]),
         default="SUM_OF_BASE_QUALITIES")  # fmt: skip
-@_value("read_name_regex", "'null' switches optical duplicates off; other expressions are not supported.", default=None)
+@_value("read_name_regex", "Three groups: tile, x, y; 'null' switches optical duplicates off.  "
+        "[default: the last three of five or seven fields between colons]", default=None)  # fmt: skip
 @_value("optical_duplicate_pixel_distance", "2500 for patterned flow cells.", type=click.IntRange(0), default=100)
 @_value("max_optical_duplicate_set_size", "No optical duplicates in larger sets.", type=int, default=300000)
 @_value("barcode_tag", "Tag of a molecular barcode (UMI), e.g. RX.", default=None)
@@ -84,10 +85,8 @@ def command(
         if picard[tag] and len(picard[tag]) != 2:
             raise UserError(f"--{tag.replace('_', '-')}: expected a tag of two characters, got {picard[tag]!r}")
     regex = picard.pop("read_name_regex")
-    if regex not in (None, "null"):
-        raise UserError("--read-name-regex: only 'null' is supported, or leave it out for the last three ':' separated fields")
     picard["program_record_id"] = None if picard["program_record_id"] == "null" else picard["program_record_id"]
-    options = DuplicateOptions(**picard, find_locations=regex is None)
+    options = DuplicateOptions(**picard, find_locations=regex != "null", read_name_regex=None if regex == "null" else regex)
     n = threads or usable_threads()
     with ExitStack() as stack:
         spill = stack.enter_context(SpillFolder(tmp_dir))

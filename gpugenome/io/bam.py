@@ -16,7 +16,8 @@ import numpy as np
 from gpugenome.batch import Header, ReadBatch
 from gpugenome.columns import concat, decode, find_tag, htsjdk_tags, overlapping, set_tag, take, text_values
 from gpugenome.errors import InputError, UserError
-from gpugenome.io.bgzf import BgzfReader, BgzfWriter
+from gpugenome.io.bai import BaiBuilder
+from gpugenome.io.bgzf import BLOCK_BYTES, BgzfReader, BgzfWriter
 from gpugenome.io.headers import merge_headers
 from gpugenome.io.outputs import AtomicOutput
 from gpugenome.kernels import bam_records_cpu as kernel
@@ -427,13 +428,22 @@ class Writer:
             )
             handle, level = self._child.stdin, 0
         self._bgzf = BgzfWriter(handle, self.path, level, self.threads, self._digest)
-        self._bgzf.write(_header_bytes(self.header))
+        head = _header_bytes(self.header)
+        self._bgzf.write(head)
+        longest = int(max(self.header.contig_lengths, default=0))
+        wanted = self.index and not self._output.special and self.header.sort_order == "coordinate" and self.kind != "sam"
+        self._index_kind = ("crai" if self.kind == "cram" else "csi" if longest > BAI_LONGEST_BP else "bai") if wanted else None
+        self._bai = BaiBuilder(self.header.contig_lengths, BLOCK_BYTES) if self._index_kind == "bai" else None
+        self._place = head.size
         return self
 
     def write(self, batch: ReadBatch) -> None:
         """Append the records of a batch."""
         if self.kind != "bam":
             batch = htsjdk_tags(replace(batch), self.threads)
+        if self._bai is not None and not self._bai.add(batch, self._place):
+            raise InputError(self.path, "cannot be indexed: its records are not in coordinate order")
+        self._place += int(batch.offset[-1] - batch.offset[0])
         try:
             self._bgzf.write(batch.data[batch.offset[0] : batch.offset[-1]])
         except BrokenPipeError:
@@ -454,11 +464,13 @@ class Writer:
     def _companions(self):
         import pysam
 
-        if self.index and not self._output.special and self.kind != "sam":
-            longest = int(max(self.header.contig_lengths, default=0))
-            kind = "crai" if self.kind == "cram" else "csi" if longest > BAI_LONGEST_BP else "bai"
-            companion = self._output.also(f"{self.path}.{kind}")
-            pysam.index("-@", str(self.threads), *(["-c"] if kind == "csi" else []), "-o", companion.path, self._output.path)
+        if self._index_kind:
+            companion = self._output.also(f"{self.path}.{self._index_kind}")
+            if self._bai is not None:
+                companion.handle.write(self._bai.finish(self._bgzf.block_starts()))
+            else:
+                more = ["-c"] if self._index_kind == "csi" else []
+                pysam.index("-@", str(self.threads), *more, "-o", companion.path, self._output.path)
         if self.md5 and not self._output.special:
             if self._digest is None:
                 with open(self._output.path, "rb") as f:
@@ -486,6 +498,7 @@ class Writer:
 def create_reads(path, header: Header, level: int = 1, threads: int = 2, index: bool = False, md5: bool = False, reference=None) -> Writer:
     """Create SAM, BAM or CRAM by the file's extension; "-" and pipes get uncompressed BAM.
 
-    level: BGZF compression, 0-12. index: also .bai (.csi, .crai). md5: also a .md5 file. Everything appears on leaving the `with`.
+    level: BGZF compression, 0-12. index: also .bai (.csi, .crai), where the header says coordinate order. md5: also a .md5 file.
+    Everything appears on leaving the `with`.
     """
     return Writer(path, header, level, threads, index, md5, reference)

@@ -16,6 +16,7 @@ from gpugenome.kernels.bam_records_cpu import match_text_tag
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.kernels.read_ends_scalar import END, PROBLEMS
 from gpugenome.kernels.sam_tags_cpu import LEAVE, REMOVE
+from gpugenome.steps.read_names import NamePattern
 from gpugenome.steps.sort import BATCH_READS, COORDINATE, sorted_records, write_bins
 
 UNKNOWN_LIBRARY = "Unknown Library"
@@ -26,7 +27,10 @@ _DUPLICATE, _OPTICAL = 1, 2
 
 @dataclass(frozen=True)
 class DuplicateOptions:
-    """Options of MarkDuplicates by their Picard names. find_locations: False for READ_NAME_REGEX null."""
+    """Options of MarkDuplicates by their Picard names.
+
+    find_locations: False for READ_NAME_REGEX null. read_name_regex: another expression than Picard's own rule.
+    """
 
     remove_duplicates: bool = False
     remove_sequencing_duplicates: bool = False
@@ -37,6 +41,7 @@ class DuplicateOptions:
     program_record_id: str | None = "MarkDuplicates"
     duplicate_scoring_strategy: str = "SUM_OF_BASE_QUALITIES"
     find_locations: bool = True
+    read_name_regex: str | None = None
     optical_duplicate_pixel_distance: int = 100
     max_optical_duplicate_set_size: int = 300_000
     barcode_tag: str | None = None
@@ -53,7 +58,8 @@ class DuplicateOptions:
         letters = [
             ord(c) for t in (self.barcode_tag, self.read_one_barcode_tag, self.read_two_barcode_tag) for c in (t or "\0\0")
         ]
-        first = [STRATEGIES.index(self.duplicate_scoring_strategy), self.find_locations, self.uses_barcodes, self.duplex_umi]
+        by_rule = self.find_locations and self.read_name_regex is None
+        first = [STRATEGIES.index(self.duplicate_scoring_strategy), by_rule, self.uses_barcodes, self.duplex_umi]
         return np.array([*first, *letters], np.int64)
 
 
@@ -276,6 +282,7 @@ def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_na
     """
     libraries, programs, joiner, examined = _Libraries(header), _Programs(), _Joiner(by_name, options.uses_barcodes), _Examined()
     settings, base, looking, runs = options.settings(), 0, True, NameRuns()
+    pattern = NamePattern(options.read_name_regex) if options.read_name_regex is not None else None
     for batch in batches:
         libraries.count(batch)
         part = batch
@@ -297,6 +304,11 @@ def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_na
                 libraries.number_of_group,
                 ends,
             )
+            if pattern:
+                found, places = pattern.places(part, threads)
+                for column, values in zip(("tile", "x", "y"), places):
+                    ends[column] = np.where(found, values, -1)
+                ends["group"] = np.where(found, libraries.number_of_group[part.read_group + 2], -1)
             wrong = np.flatnonzero((ends["problem"] > 0) & (ends["kind"] > 0))
             if len(wrong):
                 i = int(wrong[0])

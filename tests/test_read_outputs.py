@@ -1,0 +1,101 @@
+"""What is written beside reads and how: indexes, MD5 files, compression levels."""
+
+import hashlib
+import sys
+from pathlib import Path
+
+import pysam
+import pytest
+from test_sort_markdup import digest, run
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
+from fuzz_reads import CONTIGS, Case, Draw, make_reference  # noqa: E402
+
+from gpugenome.cli import cli  # noqa: E402
+from gpugenome.io import bam  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def random_reads(tmp_path_factory):
+    """BAMs of several contigs with unmapped and unplaced reads, sorted by our command with their index, by seed."""
+    folder = tmp_path_factory.mktemp("random")
+    sequences = make_reference(folder)
+    made = []
+    for seed in (11, 12, 13):
+        (folder / str(seed)).mkdir()
+        Case(seed, folder / str(seed), sequences)
+        made.append(folder / str(seed))
+        sort(made[-1] / "reads.bam", made[-1] / "sorted.bam")
+    return made
+
+
+def sort(source, out, *more):
+    cli.main(args=["sort", "-I", str(source), "-O", str(out), "--create-output-bam-index", *more], standalone_mode=False)
+
+
+def test_index_of_random_reads(random_reads):
+    for folder in random_reads:
+        mine = folder / "sorted.bam"
+        other = folder / "other.bai"
+        pysam.index("-o", str(other), str(mine))
+        assert pysam.idxstats(str(mine)) == pysam.idxstats("-X", str(mine), str(other))
+        draw = Draw(folder.name)
+        with pysam.AlignmentFile(str(mine)) as a, pysam.AlignmentFile(str(mine), index_filename=str(other)) as b:
+            for _ in range(40):
+                contig = draw.choice(list(CONTIGS))
+                start = draw.between(0, CONTIGS[contig] - 2)
+                region = contig, start, min(CONTIGS[contig], start + draw.between(1, 300))
+                assert [r.to_string() for r in a.fetch(*region)] == [r.to_string() for r in b.fetch(*region)]
+
+
+def test_index_does_not_depend_on_batches(random_reads, tmp_path, monkeypatch):
+    for folder in random_reads:
+        monkeypatch.setattr(bam.Reader.batches, "__defaults__", (5, True))
+        (tmp_path / "small").mkdir(exist_ok=True)
+        with bam.create_reads(tmp_path / "small" / "b.bam", bam.open_reads(folder / "sorted.bam").header, 1, 1, True) as out:
+            for batch in bam.open_reads(folder / "sorted.bam").batches():
+                out.write(batch)
+        with bam.create_reads(tmp_path / "b.bam", bam.open_reads(folder / "sorted.bam").header, 1, 2, True) as out:
+            for batch in bam.open_reads(folder / "sorted.bam").batches(200_000):
+                out.write(batch)
+        assert (tmp_path / "small" / "b.bam.bai").read_bytes() == (tmp_path / "b.bam.bai").read_bytes()
+
+
+def test_index_over_many_blocks(demo, tmp_path):
+    run("sort", "-I", demo / "golden" / "recalibrated.bam", "-O", tmp_path / "s.bam", "--create-output-bam-index")
+    pysam.index("-o", str(tmp_path / "other.bai"), str(tmp_path / "s.bam"))
+    assert pysam.idxstats(str(tmp_path / "s.bam")) == pysam.idxstats("-X", str(tmp_path / "s.bam"), str(tmp_path / "other.bai"))
+    with pysam.AlignmentFile(str(tmp_path / "s.bam")) as f:
+        spans = list(zip(f.references, f.lengths))
+        everything = list(f)
+        for contig, length in spans:
+            for start in range(0, length, length // 7):
+                end = min(length, start + 500)
+                found = [r.to_string() for r in f.fetch(contig, start, end)]
+                assert found == [r.to_string() for r in everything if r.reference_name == contig and r.reference_start < end
+                                 and (r.reference_end or r.reference_start + 1) > start]  # fmt: skip
+
+
+def test_contigs_beyond_512_mb_get_csi(tmp_path):
+    text = "@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:long\tLN:600000000\n@RG\tID:g\tSM:s\n"
+    rows = "".join(f"r{i}\t0\tlong\t{p}\t60\t4M\t*\t0\t0\tACGT\tIIII\tRG:Z:g\n" for i, p in enumerate((5, 540_000_000, 599_999_000)))
+    (tmp_path / "l.sam").write_text(text + rows)
+    sort(tmp_path / "l.sam", tmp_path / "l.bam")
+    assert {p.name for p in tmp_path.iterdir()} == {"l.sam", "l.bam", "l.bam.csi"}
+    with pysam.AlignmentFile(str(tmp_path / "l.bam")) as f:
+        assert [r.query_name for r in f.fetch("long", 530_000_000, 550_000_000)] == ["r1"]
+
+
+def test_no_index_of_reads_by_name(demo, tmp_path):
+    run("sort", "-I", demo / "golden" / "recalibrated.bam", "-O", tmp_path / "n.bam", "-SO", "queryname", "--create-output-bam-index")
+    assert [p.name for p in tmp_path.iterdir()] == ["n.bam"]
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 9])
+def test_levels_and_md5(demo, tmp_path, level):
+    out = tmp_path / "s.bam"
+    run("sort", "-I", demo / "golden" / "recalibrated.bam", "-O", out, "--ties", "input", "--compression-level", level,
+        "--create-output-bam-md5")  # fmt: skip
+    assert (tmp_path / "s.bam.md5").read_text() == hashlib.md5(out.read_bytes()).hexdigest()
+    assert digest(out) == digest(demo / "golden" / "recalibrated.bam")
+    pysam.quickcheck(str(out))
