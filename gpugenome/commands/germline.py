@@ -92,8 +92,9 @@ def command(reference, alignment, inputs, sites, output, out_bam, out_recal_file
             header = htsjdk_header(header, "coordinate", "none" if header.hd("GO", "") else None)
         header = htsjdk_header(header, None, None, program_line(header.text, "gpugenome germline"))
         marked = marked_reads(reads, header, in_order=in_order, memory_bytes=budget, spill=spill, threads=n, source=source)
-        examined = sum(r["READ_PAIRS_EXAMINED"] * 2 + r["UNPAIRED_READS_EXAMINED"] for r in marked.marks.libraries)
-        lost = sum(r["READ_PAIR_DUPLICATES"] * 2 + r["UNPAIRED_READ_DUPLICATES"] for r in marked.marks.libraries)
+        # the pair counts are of reads, see io.metrics
+        examined = sum(r["READ_PAIRS_EXAMINED"] + r["UNPAIRED_READS_EXAMINED"] for r in marked.marks.libraries)
+        lost = sum(r["READ_PAIR_DUPLICATES"] + r["UNPAIRED_READ_DUPLICATES"] for r in marked.marks.libraries)
         log(f"{examined} mapped primary reads sorted, {lost} of them marked as duplicates")
         if out_duplicate_metrics:
             text = duplicate_metrics_text(marked.marks.libraries, marked.marks.sets, command_line())
