@@ -26,7 +26,7 @@ from gpugenome.steps.haplotypecaller.records import format_records
 from gpugenome.steps.haplotypecaller.reference_confidence import reference_records
 from gpugenome.steps.haplotypecaller.regions import ContigFeed, RegionMaker, contig_intervals
 
-REGIONS_PER_PART = 128
+REGIONS_PER_PART = 256
 
 
 @dataclass
