@@ -10,7 +10,9 @@ from gpugenome.variant_fields import DOUBLE, INT, Field
 def _values(e):
     support, support_offset, distance, dominance = e.assembly_complexity()
     offset = e.calls.allele_offset - np.arange(len(e.calls.allele_offset))
-    return [Field("HEC", INT, support, support_offset), Field("HAPCOMP", INT, distance, offset), Field("HAPDOM", DOUBLE, dominance, offset)]
+    empty = np.ones(len(e.calls), bool)
+    return [Field("HEC", INT, support, support_offset), Field("HAPCOMP", INT, distance, offset, empty=empty),
+            Field("HAPDOM", DOUBLE, dominance, offset, empty=empty)]  # fmt: skip
 
 
 ASSEMBLY_COMPLEXITY = Annotation(

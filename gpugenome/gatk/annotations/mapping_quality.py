@@ -36,7 +36,7 @@ def _raw_by_allele(e):
 
 
 def _zeros(e):
-    return [scalar_field("MQ0", INT, e.mapping_quality_zeros, e.depth > 0)]
+    return [scalar_field("MQ0", INT, e.mapping_quality_zeros, np.diff(e.calls.allele_offset) > 1)]
 
 
 RMS_MAPPING_QUALITY = Annotation(

@@ -17,7 +17,7 @@ def _per_allele(name, key, description, values_of, without_reads):
 def _positions(e):
     median = e.medians(np.where(e.spans, e.position, np.nan), 50)
     offset = e.calls.allele_offset
-    return [Field("MPOS", INT, np.delete(median, offset[:-1]), offset - np.arange(len(offset)))]
+    return [Field("MPOS", INT, np.delete(median, offset[:-1]), offset - np.arange(len(offset)), empty=np.ones(len(offset) - 1, bool))]
 
 
 BASE_QUALITY = _per_allele("BaseQuality", "MBQ", "median base quality by allele", lambda e: e.base_quality, 0)
