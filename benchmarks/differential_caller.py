@@ -98,7 +98,8 @@ SETS = {
     "annotations_active": Set(("demo",), "-A TandemRepeat -A ReferenceBases -A ClippingRankSumTest -A LikelihoodRankSumTest -A BaseQuality "
                               "-A FragmentLength -A MappingQuality -A ReadPosition -A UniqueAltReadCount -A CountNs -A AlleleFraction "
                               "-A StrandBiasBySample -A AssemblyComplexity -A BaseQualityHistogram -A GenotypeSummaries -A SampleList "
-                              "-A MappingQualityZero -A InbreedingCoeff --output-mode EMIT_ALL_ACTIVE_SITES --min-pruning 1", region="demo1:1-60000"),
+                              "-A MappingQualityZero -A InbreedingCoeff --output-mode EMIT_ALL_ACTIVE_SITES --min-pruning 1",
+                              region="demo1:1-60000"),
     "annotations_gvcf": Set(("demo",), GVCF + "-A TandemRepeat -A ReferenceBases -AX StrandOddsRatio -AX BaseQualityRankSumTest"),
     "as_standard": Set(("demo",), "-G AS_StandardAnnotation -G StandardAnnotation -G StandardHCAnnotation"),
     "as_standard_gvcf": Set(("demo",), GVCF + "-G AS_StandardAnnotation -G StandardAnnotation -G StandardHCAnnotation"),

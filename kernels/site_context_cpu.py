@@ -57,10 +57,11 @@ def _payload(allele, contig, site, extra):
 
 
 @jit
-def _is_indel(allele_base, offset, a, b):
-    """Whether every ALT (allele rows a + 1 .. b) differs from REF in length, and none is symbolic."""
+def _is_indel(allele_base, offset, a, b, extra):
+    """Whether every ALT (allele rows a + 1 .. b) differs from REF in length, and none is symbolic; '*' has not lost `extra` bases."""
     for row in range(a + 1, b):
-        if allele_base[offset[row]] == OPEN or offset[row + 1] - offset[row] == offset[a + 1] - offset[a]:
+        first, length = allele_base[offset[row]], offset[row + 1] - offset[row]
+        if first == OPEN or length - (extra if first == STAR else 0) == offset[a + 1] - offset[a]:
             return False
     return b > a + 1
 
@@ -79,7 +80,7 @@ def tandem_repeats(begin, end, start, ref_end, extra, allele_offset, allele_base
         a, b = allele_offset[i], allele_offset[i + 1]
         present[i] = 0
         unit_length[i] = 0
-        if not _is_indel(allele_base, allele_base_offset, a, b):
+        if not _is_indel(allele_base, allele_base_offset, a, b, extra[i]):
             continue
         site = np.int64(start[i]) + 1
         stop, more = np.int64(ref_end[i]), np.int64(extra[i])
