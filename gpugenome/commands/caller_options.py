@@ -96,7 +96,7 @@ def caller_options(function):
         if "gvcf_gq_bands" in chosen and list(chosen["gvcf_gq_bands"]) != sorted(set(chosen["gvcf_gq_bands"])):
             raise UserError("--gvcf-gq-bands: expected growing numbers, each once")
         caller = CallerOptions(**chosen)
-        if caller.max_genotype_count <= caller.sample_ploidy:
+        if caller.max_genotype_count <= caller.sample_ploidy and not caller.with_reference_confidence:
             most, ploidy = caller.max_genotype_count, caller.sample_ploidy
             raise UserError(f"--max-genotype-count {most}: a site with one ALT has {ploidy + 1} genotypes with --sample-ploidy {ploidy}, "
                             "expected at least as many")  # fmt: skip
