@@ -95,16 +95,26 @@ def test_killed_at_any_moment_leaves_no_output(demo, tmp_path):
     command = [sys.executable, "-m", "gpugenome.cli", "germline", "-R", demo / "reference.fa.gz", "-I",
                demo / "golden" / "recalibrated.bam", "--known-sites", demo / "known_sites.vcf.gz",
                "-O", tmp_path / "x.vcf.gz", "--out-bam", tmp_path / "x.bam"]  # fmt: skip
-    for wait in (0.5, 1.5, 3.0):
+    started = time.monotonic()
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    took = time.monotonic() - started
+    vcf, bam = tmp_path / "x.vcf.gz", tmp_path / "x.bam"
+    whole, size = body(vcf), bam.stat().st_size
+    before = 0
+    for part in (0.2, 0.5, 0.8, 0.95):
+        vcf.unlink(missing_ok=True)
+        bam.unlink(missing_ok=True)
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(wait)
-        finished = process.poll() is not None
+        time.sleep(part * took)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        if not finished:
-            assert not (tmp_path / "x.vcf.gz").exists() and not (tmp_path / "x.bam").exists()
+        # what has its name already is whole
+        assert not vcf.exists() or body(vcf) == whole
+        assert not bam.exists() or bam.stat().st_size == size
+        before += not vcf.exists() and not bam.exists()
+    assert before > 0
     assert subprocess.run(command, capture_output=True).returncode == 0
-    assert (tmp_path / "x.vcf.gz").exists() and (tmp_path / "x.bam").exists()
+    assert body(vcf) == whole and bam.stat().st_size == size
 
 
 def problem(tmp_path, *arguments):

@@ -279,6 +279,8 @@ def inside_uncalled(lines, regions, called):
     first = np.searchsorted(called, [regions.start, regions.end])
     kept = np.flatnonzero(first[0] == first[1])
     start, end = regions.start[kept], regions.end[kept]
+    if not len(kept):
+        return []
     begins = np.concatenate([[True], start[1:] != end[:-1]])
     start, end = start[begins], end[np.concatenate([begins[1:], [True]])]
     fields = [line.split("\t", 8) for line in lines]
