@@ -5,13 +5,15 @@ items begin..end, on the CPU in the calling thread, on the GPU as one launch (ke
 A step asks for a stem and calls kernels by name:
 
     hmm = backend.kernels("pairhmm")
-    out = hmm.empty(n, np.float32)
-    hmm.run("pair_totals", n, *hmm.put(order, base, ...), out)
-    (totals,) = hmm.take(out)
+    with hmm.alone():
+        out = hmm.empty(n, np.float32)
+        hmm.run("pair_totals", n, *hmm.put(order, base, ...), out)
+        (totals,) = hmm.take(out)
 """
 
 import importlib
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -32,6 +34,14 @@ class Twin:
     threads: int
     on_gpu: bool
 
+    def alone(self):
+        """A context in which no other thread talks to the GPU: arrays are made, used and given back inside. On the CPU it does nothing."""
+        if not self.on_gpu:
+            return nullcontext()
+        from gpugenome.kernels.launch_cuda import LOCK
+
+        return LOCK
+
     def run(self, name: str, n: int, *args) -> list:
         """Run kernel `name` over range(n): in chunks over the threads, in whose order its results come; or as one launch (no results)."""
         from gpugenome.kernels.launch import run_chunks
@@ -43,28 +53,21 @@ class Twin:
         """The arrays where the kernels want them: as they are, or copied to the GPU."""
         if not self.on_gpu:
             return arrays
-        from gpugenome.kernels.launch_cuda import LOCK, cuda
+        from numba import cuda
 
-        with LOCK:
-            return tuple(cuda.to_device(a) for a in arrays)
+        return tuple(cuda.to_device(a) for a in arrays)
 
     def take(self, *arrays) -> tuple:
         """The arrays in host memory, once the kernels that write them are done."""
-        if not self.on_gpu:
-            return arrays
-        from gpugenome.kernels.launch_cuda import LOCK
-
-        with LOCK:
-            return tuple(a.copy_to_host() for a in arrays)
+        return tuple(a.copy_to_host() for a in arrays) if self.on_gpu else arrays
 
     def empty(self, shape, dtype):
         """An output array for the kernels."""
         if not self.on_gpu:
             return np.empty(shape, dtype)
-        from gpugenome.kernels.launch_cuda import LOCK, cuda
+        from numba import cuda
 
-        with LOCK:
-            return cuda.device_array(shape, dtype)
+        return cuda.device_array(shape, dtype)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from numba import cuda  # isort: skip
 
 
 LOCK = threading.RLock()
-"""Held by whoever talks to the driver: numba-cuda's modules and its memory manager are not made for several threads."""
+"""Held by whoever talks to the driver (`Twin.alone`): numba-cuda's modules and its memory manager are not made for several threads."""
 
 
 class Kernel:
@@ -30,8 +30,7 @@ class Kernel:
     def __call__(self, begin, end, *args):
         if end > begin:
             items = self.block // self.per_item
-            with LOCK:
-                self.compiled[-(-(end - begin) // items), self.block](begin, end, *args)
+            self.compiled[-(-(end - begin) // items), self.block](begin, end, *args)
 
 
 def kernel(**options):

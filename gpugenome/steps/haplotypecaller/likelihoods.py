@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from gpugenome.backend import Backend
+from gpugenome.backend import Backend, Twin
 from gpugenome.kernels import pairhmm_cpu, pairhmm_scalar, realign_cpu
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.steps.haplotypecaller.columns import AssemblyBatch, CallerReads, LikelihoodBatch, RegionReads
@@ -55,8 +55,13 @@ def _in_matrix_order(reads: CallerReads, trimmed: RegionReads, threads) -> tuple
 
 def _totals(columns, order, backend: Backend, double) -> np.ndarray:
     """Forward sums of the pairs in `order`, in that order; columns: (base, base_qual, gap_qual, base_offset, ...) of `pair_hmm`."""
-    base, base_qual, gap_qual, base_offset, hap_base, hap_base_offset, pair_read, pair_hap = columns
     hmm = backend.kernels("pairhmm")
+    with hmm.alone():  # the arrays of the device go inside, when the function that holds them returns
+        return _totals_of(hmm, columns, order, double)
+
+
+def _totals_of(hmm: Twin, columns, order, double) -> np.ndarray:
+    base, base_qual, gap_qual, base_offset, hap_base, hap_base_offset, pair_read, pair_hap = columns
     error, match, initial = _tables(double)
     group = hmm.module.GROUP_F64 if double else hmm.module.GROUP_F32
     n = len(order)
