@@ -152,16 +152,19 @@ def run_ours(arguments, draw):
     from gpugenome.io import bam
 
     size = draw.choice([7, 50, 200_000])
-    bam.Reader.batches.__defaults__ = (size, True)
+    defaults = bam.Reader.batches.__defaults__
     settings = {"threads": draw.between(1, 3)}
     if arguments[0] in ("sort", "markdup"):
         settings["memory"] = draw.choice([20_000, 1 << 30])
     said = io.StringIO()
     try:
+        bam.Reader.batches.__defaults__ = (size, True)
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
             cli.main(args=[str(a) for a in arguments], standalone_mode=False, default_map={arguments[0]: settings})
     except UserError as e:
         return str(e)
+    finally:
+        bam.Reader.batches.__defaults__ = defaults
     return "0"
 
 
