@@ -21,8 +21,8 @@ import numpy as np
 
 from gpugenome.errors import DeviceError
 
-# Stems whose CUDA twin the pipeline calls. The other twins exist (tests, SASS checks) but copying their batches to a device and back
-# costs more than the CPU kernel takes; see the README's design section.
+# Stems whose CUDA twin the pipeline calls. The other twins exist (tests, SASS checks, benchmarks/device.py); with their copies some are
+# slower than 16 cores and the best of them two to seven times faster, see the README's section on the GPU.
 CUDA_STEMS = frozenset({"pairhmm"})
 
 
