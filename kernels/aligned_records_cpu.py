@@ -70,12 +70,12 @@ from gpugenome.kernels.hit_lists_cpu import (
     near_ties,
     repeat_share,
 )  # fmt: skip
-from gpugenome.kernels.hits_cpu import encode_read
 from gpugenome.kernels.launch import jit
 from gpugenome.kernels.memory import copy_bytes, store_i32, store_u8, store_u16, store_u32
 from gpugenome.kernels.pairing_cpu import HIGH, LOW, OUT, best_pair, orientation, rescue_both
 from gpugenome.kernels.sam_tags_cpu import region_bin
 from gpugenome.kernels.sam_text_cpu import encode_tags
+from gpugenome.kernels.seeding_cpu import encode_read
 from gpugenome.kernels.simd import bits_of_f32, fma_scalar
 
 SECONDARY_FLAG, SUPPLEMENTARY_FLAG, SPLIT_AS_SECONDARY = 0x100, 0x800, 0x10000
@@ -439,7 +439,7 @@ def make_records(
 
     number: of the first of all these pairs (reads) in the input. reads, mates: columns (data, name_start, name_length, seq_start,
     seq_length, qual_start) as in `FastqBatch`; mates are the same as reads where reads are single. hits1, offset1: hits of read i are
-    hits1[offset1[i] : offset1[i + 1]]; likewise those of the mates. The others: as in `align_reads` and `pairing_cpu`.
+    hits1[offset1[i] : offset1[i + 1]]; likewise those of the mates. The others: as in `hits_cpu.extend_reads` and `pairing_cpu`.
 
     Returns
     -------

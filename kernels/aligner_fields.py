@@ -24,6 +24,12 @@ RBEG, QBEG, LEN, NEXT, SEED_SCORE, SEED_COLUMNS = range(6)
 POS, CONTIG, FIRST, LAST, COUNT, WEIGHT, KEPT, SHADOWED, CHAIN_ALT, CHAIN_COLUMNS = range(10)
 """Chains, int64. POS: text position of the first seed, the key of the tree. SHADOWED: the first chain that this one shadows, or -1."""
 
+CHAINS, SEEDS, REPEAT_BASES, CHAINED_COLUMNS = range(4)
+"""Chained reads, int32: chains that a read keeps, seeds in them, bases of the read under repetitive seeds. The chains of all reads lie
+one after the other in a table, best of a read first, int32: (KEPT_CONTIG, KEPT_SEEDS), contig and number of seeds; their seeds, in the
+order of the chains, in one of int64: (RBEG, QBEG, LEN)."""
+KEPT_CONTIG, KEPT_SEEDS, KEPT_COLUMNS = range(3)
+
 (
     RB, RE, QB, QE, SCORE, TRUE_SCORE, SUB, LOCAL_SUB, ALT_SCORE, SUB_COUNT, WIDTH, SEED_LENGTH, SECONDARY, SECONDARY_ALL, RID, ALT, HASH,
     REPEATS, HIT_COLUMNS,

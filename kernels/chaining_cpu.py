@@ -32,7 +32,7 @@ from gpugenome.kernels.aligner_fields import (
     SHADOWED,
     WEIGHT,
 )  # fmt: skip
-from gpugenome.kernels.introsort_cpu import introsort
+from gpugenome.kernels.introsort_cpu import introsort_with
 from gpugenome.kernels.launch import jit
 
 _MOST = 9  # keys of a node
@@ -40,6 +40,8 @@ _HALF = 4  # the key that moves up when a full node is split
 _KIDS = 1 + _MOST
 NODE_COLUMNS = _KIDS + _MOST + 1
 """Tree nodes, int64: number of keys, keys (numbers of chains), children (the first one -1 in a leaf)."""
+NEW_NODES = 16
+"""Room that the tree needs for one more chain: a node a level and one more."""
 MOST_WEIGHT = (1 << 30) - 1
 
 
@@ -135,9 +137,8 @@ def _insert(tree, nodes, root, chains, chain):
 
 
 @jit
-def _in_order(tree, root, order):
-    """The chains of the tree from left to right. Returns their number."""
-    waiting = np.empty((64, 2), np.int64)  # (node, next child)
+def in_order(tree, root, order, waiting):
+    """The chains of the tree from left to right. Returns their number. waiting: int64[WAITING, 3], scratch."""
     waiting[0, 0], waiting[0, 1] = root, 0
     top, n = 1, 0
     while top > 0:
@@ -196,51 +197,80 @@ def repetitive_bases(intervals, count, opt):
 
 
 @jit
-def build_chains(intervals, count, sa, offsets, alt, opt, seeds, chains, tree, order):
-    """Chains of the seeds of a read's intervals, in order[:n].
+def occurrences(rows, most):
+    """(rows from one seed of an interval to the next, number of seeds) of an interval with so many rows."""
+    if rows <= most:
+        return np.int64(1), rows
+    step = rows // most
+    return step, min(most, (rows + step - 1) // step)
 
-    seeds, chains, tree: int64 tables of *_COLUMNS, order: int64; all replaced when full.
-    Returns (n, seeds, chains, tree, order).
-    """
-    length, most = opt[LENGTH], opt[MAX_OCCURRENCES]
+
+@jit
+def seed_contig(offsets, length, r, size):
+    """The contig of a seed, -1 where it lies on two or on both strands. r: position on the doubled text."""
+    if r < length and r + size > length:
+        return np.int64(-1)
+    contig = contig_at(offsets, length, r)
+    return np.int64(contig) if contig_at(offsets, length, r + size - 1) == contig else np.int64(-1)
+
+
+@jit
+def start_tree(tree):
+    """Make the tree an empty one. Returns (root, number of nodes)."""
     tree[0, 0] = 0
     tree[0, _KIDS] = -1
-    root, nodes, used, n = np.int64(0), np.int64(1), 0, 0
+    return np.int64(0), np.int64(1)
+
+
+@jit
+def add_seed(r, q, size, contig, is_alt, opt, seeds, used, chains, n, tree, root, nodes):
+    """Give a seed to the chain that takes it or make one of it. There is room for one more seed, chain, and NEW_NODES nodes.
+
+    Returns (seeds, chains, root of the tree, its nodes): numbers.
+    """
+    seeds[used, RBEG], seeds[used, QBEG], seeds[used, LEN], seeds[used, NEXT] = r, q, size, -1
+    seeds[used, SEED_SCORE] = size
+    low = _lower(tree, chains, root, r) if n > 0 else np.int64(-1)
+    how = _absorbs(seeds, chains, low, used, contig, opt) if low >= 0 else 0
+    if how == 2:
+        return used, n, root, nodes
+    if how == 1:
+        seeds[chains[low, LAST], NEXT] = used
+        chains[low, LAST] = used
+        chains[low, COUNT] += 1
+        return used + 1, n, root, nodes
+    chains[n, POS], chains[n, CONTIG], chains[n, FIRST], chains[n, LAST], chains[n, COUNT] = r, contig, used, used, 1
+    chains[n, CHAIN_ALT] = is_alt
+    root, nodes = _insert(tree, nodes, root, chains, n)
+    return used + 1, n + 1, root, nodes
+
+
+@jit
+def build_chains(intervals, count, sa, offsets, alt, opt, seeds, chains, tree, order, waiting):
+    """Chains of the seeds of a read's intervals, in order[:n].
+
+    seeds, chains, tree: int64 tables of *_COLUMNS, order: int64; all replaced when full. waiting: int64[WAITING, 3], scratch.
+    Returns (n, seeds, chains, tree, order).
+    """
+    root, nodes = start_tree(tree)
+    used, n = np.int64(0), np.int64(0)
     for i in range(count):
-        q, size, rows = intervals[i, 0], intervals[i, 1] - intervals[i, 0], intervals[i, 3]
-        step = rows // most if rows > most else np.int64(1)
-        for t in range(min(most, (rows + step - 1) // step)):
+        q, size = intervals[i, 0], intervals[i, 1] - intervals[i, 0]
+        step, times = occurrences(intervals[i, 3], opt[MAX_OCCURRENCES])
+        for t in range(times):
             r = np.int64(sa[intervals[i, 2] + t * step])
-            if r < length and r + size > length:
-                continue
-            contig = contig_at(offsets, length, r)
-            if contig_at(offsets, length, r + size - 1) != contig:
+            contig = seed_contig(offsets, opt[LENGTH], r, size)
+            if contig < 0:
                 continue
             if used == seeds.shape[0]:
                 seeds = grown(seeds, SEED_COLUMNS)
-            seeds[used, RBEG], seeds[used, QBEG], seeds[used, LEN], seeds[used, NEXT] = r, q, size, -1
-            seeds[used, SEED_SCORE] = size
-            low = _lower(tree, chains, root, r) if n > 0 else np.int64(-1)
-            how = _absorbs(seeds, chains, low, used, contig, opt) if low >= 0 else 0
-            if how == 2:
-                continue
-            if how == 1:
-                seeds[chains[low, LAST], NEXT] = used
-                chains[low, LAST] = used
-                chains[low, COUNT] += 1
-                used += 1
-                continue
             if n == chains.shape[0]:
                 chains = grown(chains, CHAIN_COLUMNS)
                 order = np.empty(chains.shape[0], np.int64)
-            chains[n, POS], chains[n, CONTIG], chains[n, FIRST], chains[n, LAST], chains[n, COUNT] = r, contig, used, used, 1
-            chains[n, CHAIN_ALT] = alt[contig]
-            used += 1
-            if nodes + 16 > tree.shape[0]:
+            if nodes + NEW_NODES > tree.shape[0]:
                 tree = grown(tree, NODE_COLUMNS)
-            root, nodes = _insert(tree, nodes, root, chains, n)
-            n += 1
-    return _in_order(tree, root, order), seeds, chains, tree, order
+            used, n, root, nodes = add_seed(r, q, size, contig, alt[contig], opt, seeds, used, chains, n, tree, root, nodes)
+    return in_order(tree, root, order, waiting), seeds, chains, tree, order
 
 
 @jit
@@ -260,10 +290,10 @@ def _coverage(seeds, first, column):
 
 
 @jit
-def filter_chains(seeds, chains, order, n, opt, ratios, lead, major, minor):
+def filter_chains(seeds, chains, order, n, opt, ratios, lead, major, minor, waiting):
     """Drop chains that better ones overshadow; what stays is order[:m], best first. Returns m.
 
-    lead, major, minor: int64 scratch as long as `chains`.
+    lead, major, minor: int64 scratch as long as `chains`; waiting: int64[WAITING, 3], scratch.
     """
     mask, drop = ratios[MASK], ratios[DROP]
     m = 0
@@ -278,7 +308,7 @@ def filter_chains(seeds, chains, order, n, opt, ratios, lead, major, minor):
             m += 1
     if m == 0:
         return 0
-    introsort(order, m, major, minor)
+    introsort_with(waiting, order, m, major, minor)
     chains[order[0], KEPT] = 3
     lead[0] = order[0]
     leads = 1

@@ -1,4 +1,4 @@
-"""Hits of reads: seeds, chains, and extension of the chains to alignments.
+"""Hits of reads: extension of their chains (`chained_reads_cpu`) to alignments.
 
 A hit is a row of int64[n, HIT_COLUMNS] (`aligner_fields`); its positions are on the doubled text.
 Source: specification chapter "bwa_mem", section 6.
@@ -10,6 +10,7 @@ from gpugenome.kernels.aligner_fields import (
     ALT,
     BAND,
     CHAIN_COLUMNS,
+    CHAINS,
     CLIP_FIVE,
     CLIP_THREE,
     CONTIG,
@@ -18,11 +19,12 @@ from gpugenome.kernels.aligner_fields import (
     EXTEND_INSERTION,
     FIRST,
     HIT_COLUMNS,
+    KEPT_CONTIG,
+    KEPT_SEEDS,
     LEN,
     LENGTH,
     MATCH,
     MIN_CHAIN_WEIGHT,
-    MIN_SEED,
     MISMATCH,
     NEXT,
     OPEN_DELETION,
@@ -33,27 +35,26 @@ from gpugenome.kernels.aligner_fields import (
     RB,
     RBEG,
     RE,
+    REPEAT_BASES,
     REPEATS,
     RID,
     SCORE,
     SEED_COLUMNS,
     SEED_LENGTH,
     SEED_SCORE,
+    SEEDS,
     TRUE_SCORE,
     WIDTH,
     ZDROP,
 )  # fmt: skip
 from gpugenome.kernels.bits import leading_zeros
-from gpugenome.kernels.chaining_cpu import NODE_COLUMNS, build_chains, filter_chains, grown, repetitive_bases
+from gpugenome.kernels.chaining_cpu import grown
 from gpugenome.kernels.extension_cpu import extend, local_align
 from gpugenome.kernels.hit_lists_cpu import clamp, remove_repeats, unpack
 from gpugenome.kernels.introsort_cpu import introsort
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.seeding_cpu import pack_read, seed_intervals, window
+from gpugenome.kernels.seeding_cpu import encode_read, pack_read, window
 
-CODE = np.full(256, 4, np.uint8)
-for _i, _c in enumerate(b"ACGT"):
-    CODE[_c] = CODE[_c + 32] = _i
 _LONGEST_GAP = 16  # that is looked for; the packed text has as much behind it
 _TRIES = 2  # bands that an extension tries, each twice as wide
 _SEED_MARGIN, _SEED_WINDOW, _SEED_COEFFICIENT, _SEED_SHARE = 50, 200, np.float32(5.5), np.float32(0.05)
@@ -381,21 +382,26 @@ def filter_seeds(words, offsets, lengths, query, length, opt, seeds, chain, part
 
 
 @jit
-def encode_read(data, at, length, query, backward, reverse):
-    """Codes of a read (ASCII) into query, backward (the same from its end) and reverse (complemented too)."""
-    for i in range(length):
-        c = CODE[data[at + i]]
-        query[i] = c
-        backward[length - 1 - i] = c
-        reverse[length - 1 - i] = 3 - c if c < 4 else c
+def _read_chain(kept, kept_seeds, c, s, seeds, chain):
+    """Make seeds[:n] and a row of chains of chain c of the tables of kept ones, whose seeds begin at s. Returns n."""
+    n = np.int64(kept[c, KEPT_SEEDS])
+    for k in range(n):
+        seeds[k, RBEG], seeds[k, QBEG], seeds[k, LEN] = kept_seeds[s + k, RBEG], kept_seeds[s + k, QBEG], kept_seeds[s + k, LEN]
+        seeds[k, SEED_SCORE], seeds[k, NEXT] = kept_seeds[s + k, LEN], k + 1 if k + 1 < n else -1
+    chain[CONTIG], chain[FIRST], chain[COUNT] = kept[c, KEPT_CONTIG], 0, n
+    return n
 
 
 @jit
-def align_reads(begin, end, data, seq_start, seq_length, words, sa, first, offsets, lengths, alt, opt, ratios, count):
+def extend_reads(
+    begin, end, data, seq_start, seq_length, words, offsets, lengths, alt, opt, ratios, chained, chain_offset, seed_offset, kept,
+    kept_seeds, count,
+):  # fmt: skip
     """The hits of reads begin..end on their own: int64[n, HIT_COLUMNS]; count[i] (int32) gets their number for each read.
 
-    data, seq_start, seq_length: the reads as in `FastqBatch`. words, sa, first, offsets, lengths: as in `SearchIndex`.
-    alt: bool[contigs]. opt: int64[OPTIONS], ratios: float32[RATIOS].
+    data, seq_start, seq_length: the reads as in `FastqBatch`. words, offsets, lengths: as in `SearchIndex`. alt: bool[contigs].
+    opt: int64[OPTIONS], ratios: float32[RATIOS]. chained, kept, kept_seeds: the reads' chains (`aligner_fields`), those of read i from
+    rows chain_offset[i] and seed_offset[i] (int64) on.
     """
     longest = 1
     for i in range(begin, end):
@@ -403,15 +409,10 @@ def align_reads(begin, end, data, seq_start, seq_length, words, sa, first, offse
     out, used = np.empty((2 * (end - begin) + 16, HIT_COLUMNS), np.int64), 0
     codes = np.empty((5, longest + 16), np.uint8)
     query, backward, reverse, part = codes[0], codes[1], codes[2], codes[3]
-    forward, reverse_packed = np.empty(longest // 32 + 4, np.uint64), np.empty(longest // 32 + 4, np.uint64)
-    forward_limit = np.empty(longest + 1, np.int32)
+    forward, forward_limit = np.empty(longest // 32 + 4, np.uint64), np.empty(longest + 1, np.int32)
     profile = np.empty((4, longest + 16), np.int32)
     rows = np.empty((2, longest + 32), np.int32)
-    intervals = np.empty((256, 4), np.int64)
-    seeds = np.empty((1024, SEED_COLUMNS), np.int64)
-    chains = np.empty((256, CHAIN_COLUMNS), np.int64)
-    tree = np.empty((128, NODE_COLUMNS), np.int64)
-    order = np.empty(256, np.int64)
+    seeds, chain = np.empty((1024, SEED_COLUMNS), np.int64), np.empty(CHAIN_COLUMNS, np.int64)
     scratch = np.empty((4, 1024), np.int64)
     hits, spare = np.empty((256, HIT_COLUMNS), np.int64), np.empty((256, HIT_COLUMNS), np.int64)
     text, back = np.empty(4 * longest + 1024, np.uint8), np.empty(1 << 16, np.uint8)
@@ -420,26 +421,17 @@ def align_reads(begin, end, data, seq_start, seq_length, words, sa, first, offse
     for i in range(begin, end):
         length = seq_length[i]
         count[i] = 0
-        if length < opt[MIN_SEED]:
+        if chained[i, CHAINS] == 0:
             continue
         encode_read(data, seq_start[i], length, query, backward, reverse)
-        pack_read(reverse, length, reverse_packed, forward_limit)
         pack_read(query, length, forward, forward_limit)
-        k = seed_intervals(words, sa, first, opt, forward, reverse_packed, forward_limit, length, intervals)
-        while k > intervals.shape[0]:
-            intervals = np.empty((2 * k, 4), np.int64)
-            k = seed_intervals(words, sa, first, opt, forward, reverse_packed, forward_limit, length, intervals)
-        repeats = repetitive_bases(intervals, k, opt)
-        n, seeds, chains, tree, order = build_chains(intervals, k, sa, offsets, alt, opt, seeds, chains, tree, order)
-        if scratch.shape[1] < max(seeds.shape[0], chains.shape[0]):
-            scratch = np.empty((4, max(seeds.shape[0], chains.shape[0])), np.int64)
-        n = filter_chains(seeds, chains, order, n, opt, ratios, scratch[0], scratch[1], scratch[2])
-        m = 0
-        for c in range(n):
-            chain = chains[order[c]]
-            filter_seeds(
-                words, offsets, lengths, query, length, opt, seeds, chain, part, text, peaks, result
-            )  # fmt: skip
+        if chained[i, SEEDS] > seeds.shape[0]:
+            seeds = np.empty((2 * chained[i, SEEDS], SEED_COLUMNS), np.int64)
+            scratch = np.empty((4, seeds.shape[0]), np.int64)
+        m, s = 0, seed_offset[i]
+        for c in range(chain_offset[i], chain_offset[i] + chained[i, CHAINS]):
+            s += _read_chain(kept, kept_seeds, c, s, seeds, chain)
+            filter_seeds(words, offsets, lengths, query, length, opt, seeds, chain, part, text, peaks, result)
             if chain[FIRST] < 0:
                 continue
             lo, hi = chain_window(seeds, chain[FIRST], offsets, lengths, length, opt)
@@ -448,8 +440,8 @@ def align_reads(begin, end, data, seq_start, seq_length, words, sa, first, offse
             while m + chain[COUNT] > hits.shape[0]:
                 hits, spare = grown(hits, HIT_COLUMNS), grown(spare, HIT_COLUMNS)
             m = extend_chain(
-                words, query, backward, forward, forward_limit, length, lo, hi, opt, seeds, chain, repeats, hits, m, scratch[0], scratch[1],
-                scratch[2], scratch[3], text, profile, rows[0], rows[1], places, result,
+                words, query, backward, forward, forward_limit, length, lo, hi, opt, seeds, chain, chained[i, REPEAT_BASES], hits, m,
+                scratch[0], scratch[1], scratch[2], scratch[3], text, profile, rows[0], rows[1], places, result,
             )  # fmt: skip
         if m > scratch.shape[1]:
             scratch = np.empty((4, m), np.int64)

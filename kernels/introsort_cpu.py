@@ -9,6 +9,7 @@ from gpugenome.kernels.launch import jit
 
 _SHRINK = 1.2473309501039786540366528676643
 _SHORT = 16  # runs up to here are left to the insertion sort
+WAITING = 64  # the larger part waits, so no more of them than the length has bits
 
 
 @jit
@@ -71,8 +72,8 @@ def _partition(order, lo, hi, major, minor):
 
 
 @jit
-def introsort(order, n, major, minor):
-    """Sort order[:n] (int64 indices) by (major[i], minor[i]) (int64), equal elements as bwa leaves them."""
+def introsort_with(waiting, order, n, major, minor):
+    """`introsort` with scratch for the parts that wait, int64[WAITING, 3]."""
     if n < 2:
         return
     if n == 2:
@@ -83,7 +84,6 @@ def introsort(order, n, major, minor):
     while (1 << depth) < n:
         depth += 1
     depth *= 2
-    waiting = np.empty((130, 3), np.int64)
     top = 0
     lo, hi = 0, n - 1
     while True:
@@ -111,3 +111,9 @@ def introsort(order, n, major, minor):
         else:
             break
     _insertion_sort(order, 0, n, major, minor)
+
+
+@jit
+def introsort(order, n, major, minor):
+    """Sort order[:n] (int64 indices) by (major[i], minor[i]) (int64), equal elements as bwa leaves them."""
+    introsort_with(np.empty((WAITING, 3), np.int64), order, n, major, minor)

@@ -10,6 +10,20 @@ from gpugenome.kernels.aligner_fields import LENGTH, MAX_INTERVAL, MIN_SEED, PRE
 from gpugenome.kernels.bits import leading_zeros
 from gpugenome.kernels.launch import jit
 
+CODE = np.full(256, 4, np.uint8)
+for _i, _c in enumerate(b"ACGT"):
+    CODE[_c] = CODE[_c + 32] = _i
+
+
+@jit
+def encode_read(data, at, length, query, backward, reverse):
+    """Codes of a read (ASCII) into query, backward (the same from its end) and reverse (complemented too)."""
+    for i in range(length):
+        c = CODE[data[at + i]]
+        query[i] = c
+        backward[length - 1 - i] = c
+        reverse[length - 1 - i] = 3 - c if c < 4 else c
+
 
 @jit
 def window(words, p):

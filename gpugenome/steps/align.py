@@ -14,10 +14,11 @@ from gpugenome.columns import decode, text_values
 from gpugenome.errors import InputError, UserError
 from gpugenome.kernels.aligned_records_cpu import make_records
 from gpugenome.kernels.aligner_fields import HIT_COLUMNS
-from gpugenome.kernels.hits_cpu import align_reads
+from gpugenome.kernels.hits_cpu import extend_reads
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.kernels.pairing_cpu import pair_distances
 from gpugenome.steps.aligner_options import AlignerOptions
+from gpugenome.steps.chained_reads import Chainer
 from gpugenome.steps.index import SearchIndex
 from gpugenome.steps.insert_sizes import InsertSizes
 
@@ -84,6 +85,7 @@ class Aligner:
         self.alt = np.zeros_like(alt) if options.ignore_alt else alt
         self._values = options.for_index(index.length, index.prefix)
         self._names = text_values(index.names)
+        self._chainer = Chainer(index, self.alt, self._values, options.ratios, threads)
 
     @property
     def contig_lines(self) -> str:
@@ -99,9 +101,10 @@ class Aligner:
                 continue
             _check_sizes(batch, path)
             count = np.empty(len(batch), np.int32)
+            chains = self._chainer.chains(batch)
             found = run_chunks(
-                align_reads, len(batch), self.threads, batch.data, batch.seq_start, batch.seq_length, x.words, x.sa, x.first, x.offsets,
-                x.lengths, self.alt, self._values, self.options.ratios, count,
+                extend_reads, len(batch), self.threads, batch.data, batch.seq_start, batch.seq_length, x.words, x.offsets, x.lengths,
+                self.alt, self._values, self.options.ratios, *chains.columns, count,
             )  # fmt: skip
             part.hits.append(np.concatenate([np.empty((0, HIT_COLUMNS), np.int64), *found]))
             part.offsets.append(np.concatenate([[0], np.cumsum(count, dtype=np.int64)]))
