@@ -10,7 +10,7 @@ from gpugenome.kernels.memory import copy_bytes, load_i32, load_u8, load_u16, lo
 
 OK, SHORT_BLOCK, FIELDS_TOO_LONG, BAD_REFERENCE, BAD_NAME, BAD_CIGAR, BAD_QUALITY, BAD_MATE, BAD_PLACE, BAD_TAGS = range(10)
 PROBLEMS = 16
-"""What `check_records` finds wrong, and more than the number of such things."""
+"""What `parse_records` finds wrong, and more than the number of such things."""
 
 BASES = np.frombuffer(b"=ACMGRSVTWYHKDBN", np.uint8).copy()
 
@@ -35,21 +35,26 @@ def scan_records(data, begin, end, offset, most):
 
 
 @jit
+def decode_record(a, i, ref_id, pos, mapq, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar, seq_length):
+    """Row i of the columns from the record at address `a`."""
+    ref_id[i] = load_i32(a + 4)
+    pos[i] = load_i32(a + 8)
+    name_length[i] = load_u8(a + 12)
+    mapq[i] = load_u8(a + 13)
+    n_cigar[i] = load_u16(a + 16)
+    flag[i] = load_u16(a + 18)
+    seq_length[i] = load_i32(a + 20)
+    mate_ref_id[i] = load_i32(a + 24)
+    mate_pos[i] = load_i32(a + 28)
+    tlen[i] = load_i32(a + 32)
+
+
+@jit
 def decode_fixed(begin, end, data, offset, ref_id, pos, mapq, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar, seq_length):
     """The fixed fields of records begin..end as columns (dtypes of `ReadBatch`)."""
     base = np.int64(data.ctypes.data)
     for i in range(begin, end):
-        a = base + offset[i]
-        ref_id[i] = load_i32(a + 4)
-        pos[i] = load_i32(a + 8)
-        name_length[i] = load_u8(a + 12)
-        mapq[i] = load_u8(a + 13)
-        n_cigar[i] = load_u16(a + 16)
-        flag[i] = load_u16(a + 18)
-        seq_length[i] = load_i32(a + 20)
-        mate_ref_id[i] = load_i32(a + 24)
-        mate_pos[i] = load_i32(a + 28)
-        tlen[i] = load_i32(a + 32)
+        decode_record(base + offset[i], i, ref_id, pos, mapq, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar, seq_length)
 
 
 @jit
@@ -80,11 +85,17 @@ def _off_contig(ref_id, pos, contig_length):
 
 
 @jit
-def _tags_fit(at, end):
-    """Whether the tags from address `at` on are whole ones that end where the record does."""
+def _walk_tags(at, end, first, second):
+    """Where a tag (ASCII codes of its letters) begins among the tags from address `at` on, -1 where it is not there.
+
+    -2 if they are not whole tags that end where the record does.
+    """
+    found = np.int64(-1)
     while at < end:
         if at + 4 > end:
-            return False
+            return np.int64(-2)
+        if found < 0 and load_u8(at) == first and load_u8(at + 1) == second:
+            found = at
         kind = load_u8(at + 2)
         at += 3
         if kind == 90 or kind == 72:
@@ -92,60 +103,97 @@ def _tags_fit(at, end):
                 at += 1
             at += 1
         elif kind == 66 and at + 5 > end:
-            return False
+            return np.int64(-2)
         else:
             size = _tag_value_bytes(at, kind)
             if size < 0:
-                return False
+                return np.int64(-2)
             at += size
-    return at == end
+    return found if at == end else np.int64(-2)
 
 
 @jit
-def _check_record(a, size, contig_length):
+def _check_fields(a, size, contig_length):
+    """(status, address of the tags) of the record of `size` bytes at an address."""
     contigs = contig_length.size
     name_length = np.int64(load_u8(a + 12))
     n_cigar = np.int64(load_u16(a + 16))
     length = np.int64(load_i32(a + 20))
     if length < 0 or 36 + name_length + 4 * n_cigar + (length + 1) // 2 + length > size:
-        return FIELDS_TOO_LONG
+        return FIELDS_TOO_LONG, a
     if load_i32(a + 4) < -1 or load_i32(a + 4) >= contigs:
-        return BAD_REFERENCE
+        return BAD_REFERENCE, a
     if _off_contig(load_i32(a + 4), load_i32(a + 8), contig_length):
-        return BAD_PLACE
+        return BAD_PLACE, a
     if load_i32(a + 24) < -1 or load_i32(a + 24) >= contigs or _off_contig(load_i32(a + 24), load_i32(a + 28), contig_length):
-        return BAD_MATE
+        return BAD_MATE, a
     if name_length < 1 or load_u8(a + 35 + name_length) != 0:
-        return BAD_NAME
+        return BAD_NAME, a
     cigar = a + 36 + name_length
     consumed = np.int64(0)
     for k in range(n_cigar):
         element = np.int64(load_u32(cigar + 4 * k))
         op = element & 15
         if op > 8:
-            return BAD_CIGAR
+            return BAD_CIGAR, a
         if op == 0 or op == 1 or op == 4 or op == 7 or op == 8:
             consumed += element >> 4
     if n_cigar > 0 and length > 0 and consumed != length:
-        return BAD_CIGAR
+        return BAD_CIGAR, a
     qual = cigar + 4 * n_cigar + (length + 1) // 2
     if length > 0 and load_u8(qual) != 255:
         worst = np.uint8(0)
         for k in range(length):
             worst = max(worst, load_u8(qual + k))
         if worst > 93:
-            return BAD_QUALITY
-    return OK if _tags_fit(qual + length, a + size) else BAD_TAGS
+            return BAD_QUALITY, a
+    return OK, qual + length
 
 
 @jit
-def check_records(begin, end, data, offset, contig_length):
-    """-1, or PROBLEMS * (first bad record) + what is wrong with it. contig_length: int64[contigs]."""
+def _place_in(value, names, name_offset, guess):
+    """Which of the names (uint8 by int64 name_offset) the text (up to its NUL) at an address is, -2 for none; `guess` is tried first."""
+    name_base = np.int64(names.ctypes.data)
+    count = name_offset.size - 1
+    for turn in range(count):
+        k = (guess + turn) % count
+        size = name_offset[k + 1] - name_offset[k]
+        j = np.int64(0)
+        # Ends at the value's NUL at the latest: a shorter value than the name's is not read beyond.
+        while j < size and load_u8(value + j) == load_u8(name_base + name_offset[k] + j) and load_u8(value + j) != 0:
+            j += 1
+        if j == size and load_u8(value + j) == 0:
+            return k
+    return -2
+
+
+@jit
+def parse_records(begin, end, data, offset, contig_length, names, name_offset, ref_id, pos, mapq, flag, mate_ref_id, mate_pos, tlen,
+                  name_length, n_cigar, seq_length, read_group):  # fmt: skip
+    """Check records begin..end and write their fixed fields and read groups as columns (dtypes of `ReadBatch`).
+
+    contig_length: int64[contigs]. names, name_offset: the IDs of the read groups, ragged (uint8, int64).
+
+    Returns
+    -------
+    -1, or PROBLEMS * (first bad record) + what is wrong with it.
+    """
     base = np.int64(data.ctypes.data)
+    group = 0
     for i in range(begin, end):
-        status = _check_record(base + offset[i], offset[i + 1] - offset[i], contig_length)
+        a = base + offset[i]
+        stop = base + offset[i + 1]
+        status, tags = _check_fields(a, stop - a, contig_length)
         if status != OK:
             return PROBLEMS * i + status
+        tag = _walk_tags(tags, stop, 82, 71)  # RG
+        if tag == -2:
+            return PROBLEMS * i + BAD_TAGS
+        read_group[i] = -1
+        if tag >= 0:
+            read_group[i] = _place_in(tag + 3, names, name_offset, group)
+            group = max(np.int64(read_group[i]), 0)
+        decode_record(a, i, ref_id, pos, mapq, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar, seq_length)
     return -1
 
 
@@ -175,27 +223,12 @@ def find_tag(begin, end, data, offset, tag_start, first, second, out):
 def match_text_tag(begin, end, data, at, names, name_offset, out):
     """out[i] = which of the names (uint8 by int64 name_offset) the Z tag at at[i] has, -1 where at[i] < 0, -2 for no name of these."""
     base = np.int64(data.ctypes.data)
-    name_base = np.int64(names.ctypes.data)
     last = 0
-    count = name_offset.size - 1
     for i in range(begin, end):
-        if at[i] < 0:
-            out[i] = -1
-            continue
-        value = base + at[i] + 3
-        found = -2
-        for turn in range(count):
-            k = (last + turn) % count
-            size = name_offset[k + 1] - name_offset[k]
-            j = np.int64(0)
-            # Ends at the value's NUL at the latest: a shorter value than the name's is not read beyond.
-            while j < size and load_u8(value + j) == load_u8(name_base + name_offset[k] + j) and load_u8(value + j) != 0:
-                j += 1
-            if j == size and load_u8(value + j) == 0:
-                found = k
-                last = k
-                break
-        out[i] = found
+        out[i] = -1
+        if at[i] >= 0:
+            out[i] = _place_in(base + at[i] + 3, names, name_offset, last)
+            last = max(np.int64(out[i]), 0)
 
 
 @jit

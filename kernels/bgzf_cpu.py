@@ -168,43 +168,26 @@ def _frame(slot, source, size, deflated):
 
 
 @jit
-def deflate_blocks(begin, end, data, block_size, level, out, size):
-    """Deflate blocks begin..end of `data`, block i being data[i*block_size:(i+1)*block_size], into out[i*SLOT:].
+def deflate_blocks(data, block_bytes, level, out, size):
+    """Deflate `data` in blocks of block_bytes (the last may be shorter), one after another into `out`.
 
-    Level 0 and blocks that would not fit are stored. size: int64[n], bytes of each finished block.
+    Level 0 and blocks that would not fit are stored. out: uint8, SLOT bytes a block. size: int64[blocks], bytes of each finished block.
+
+    Returns
+    -------
+    Bytes of all blocks.
     """
-    source = np.int64(data.ctypes.data)
-    target = np.int64(out.ctypes.data)
-    compressor = np.int64(0)
-    if level > 0:
-        compressor = _alloc_compressor(np.int32(level))
-    for i in range(begin, end):
-        a = source + i * block_size
-        n = min(np.int64(block_size), data.size - i * block_size)
-        slot = target + i * SLOT
+    source, target = np.int64(data.ctypes.data), np.int64(out.ctypes.data)
+    compressor = _alloc_compressor(np.int32(level)) if level > 0 else np.int64(0)
+    at = np.int64(0)
+    for i in range(size.size):
+        a = source + i * block_bytes
+        n = min(np.int64(block_bytes), data.size - i * block_bytes)
         deflated = np.int64(0)
         if level > 0:
-            deflated = _compress(compressor, a, n, slot + 18, np.int64(min(SLOT - _FRAME, n + 4)))
-        size[i] = _frame(slot, a, n, deflated)
+            deflated = _compress(compressor, a, n, target + at + 18, np.int64(min(SLOT - _FRAME, n + 4)))
+        size[i] = _frame(target + at, a, n, deflated)
+        at += size[i]
     if level > 0:
         _free_compressor(compressor)
-
-
-@jit
-def pack_slots(out, size, n):
-    """Move the n blocks of `out` together, in place. Returns the bytes in all."""
-    base = np.int64(out.ctypes.data)
-    at = size[0]
-    for i in range(1, n):
-        # slots are wider than blocks and go down in address, but source and target may overlap: copy in block-sized steps
-        source = i * SLOT
-        length = size[i]
-        gap = source - at
-        done = np.int64(0)
-        while done < length:
-            step = min(length - done, gap) if gap > 0 else length - done
-            if gap > 0:
-                copy_bytes(base + at + done, base + source + done, step)
-            done += step
-        at += length
     return at

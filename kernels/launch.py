@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
@@ -170,6 +170,15 @@ def run_chunks(function, n: int, threads: int, *args, chunks_per_thread: int = 4
         return [function(a, b, *args) for a, b in chunk_bounds(n, 1)]
     futures = [_pool(threads).submit(function, a, b, *args) for a, b in chunk_bounds(n, threads * chunks_per_thread)]
     return [f.result() for f in futures]
+
+
+def start(threads: int, function, *args) -> Future:
+    """Begin `function(*args)` on the threads that `run_chunks` uses; with one thread it is done on return."""
+    if threads > 1:
+        return _pool(threads).submit(function, *args)
+    done = Future()
+    done.set_result(function(*args))
+    return done
 
 
 def run_all(calls, threads: int) -> list:

@@ -56,6 +56,20 @@ def address_of(typing_context, array):
 
 
 @intrinsic
+def prefetch(typing_context, address):
+    """Ask for the cache line at an address (int64) that will be read soon; any address will do."""
+
+    def codegen(context, builder, signature, arguments):
+        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        builder.call(function, [builder.inttoptr(arguments[0], pointer), number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+@intrinsic
 def copy_bytes(typing_context, target, source, size):
     """memcpy(target, source, size): addresses and a number of bytes, int64."""
 

@@ -10,6 +10,7 @@ from numba import carray, types
 from numba.extending import intrinsic
 
 from gpugenome.kernels.launch import jit
+from gpugenome.kernels.memory import copy_bytes, prefetch
 from gpugenome.kernels.sort_keys_scalar import coordinate_key, name_word
 
 SMALL_RUN = 24
@@ -464,10 +465,10 @@ def sort_names(address, order, rule, scratch):
 @jit
 def gather_records(begin, end, address, order, out_offset, out):
     """Copy records order[begin:end] to out at out_offset[i] (int64[n+1])."""
+    target = np.int64(out.ctypes.data)
+    last = order.size - 1
     for i in range(begin, end):
-        a = out_offset[i]
-        n = out_offset[i + 1] - a
-        source = record_at(address[order[i]], n)
-        target = out[a : a + n]
-        for j in range(n):
-            target[j] = source[j]
+        ahead = address[order[min(i + 8, last)]]
+        for line in range(0, 320, 64):
+            prefetch(ahead + line)
+        copy_bytes(target + out_offset[i], address[order[i]], out_offset[i + 1] - out_offset[i])

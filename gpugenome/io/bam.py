@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from gpugenome.batch import Header, ReadBatch
-from gpugenome.columns import concat, decode, find_tag, htsjdk_tags, overlapping, set_tag, take, text_values
+from gpugenome.columns import FIXED, concat, find_tag, htsjdk_tags, overlapping, set_tag, take, text_values
 from gpugenome.errors import InputError, UserError
 from gpugenome.io.bai import BaiBuilder
 from gpugenome.io.bgzf import BLOCK_BYTES, BgzfReader, BgzfWriter
@@ -53,21 +53,22 @@ def batch_from_records(data, offset, header: Header, path="records", first_recor
         return f"record {first_record + i + 1}"
 
     lengths = np.asarray(header.contig_lengths, np.int64)
-    bad = min((r for r in run_chunks(kernel.check_records, n, threads, data, offset, lengths) if r >= 0), default=-1)
+    names, name_offset = text_values([g.get("ID", "") for g in header.read_groups])
+    columns = {name: np.empty(n, dtype) for name, dtype in [*FIXED.items(), ("read_group", np.int32)]}
+    bad = run_chunks(kernel.parse_records, n, threads, data, offset, lengths, names, name_offset, *columns.values())
+    bad = min((r for r in bad if r >= 0), default=-1)
     if bad >= 0:
         i, problem = divmod(bad, kernel.PROBLEMS)
         name = (
             bytes(data[offset[i] + 36 : offset[i] + 36 + max(0, int(data[offset[i] + 12]) - 1)]).split(b"\0")[0].decode("ascii", "replace")
         )
         raise InputError(path, _PROBLEMS[problem], f"{place(i)} ({name})")
-    batch = decode(data, offset, np.empty(n, np.int32), threads)
-    names, name_offset = text_values([g.get("ID", "") for g in header.read_groups])
-    at = find_tag(batch, "RG", threads)
-    run_chunks(kernel.match_text_tag, n, threads, data, at, names, name_offset, batch.read_group)
+    batch = ReadBatch(data, offset, **columns)
     unknown = np.flatnonzero(batch.read_group == -2)
     if len(unknown):
         i = int(unknown[0])
-        group = bytes(data[at[i] + 3 : offset[i + 1]]).split(b"\0")[0].decode("ascii", "replace")
+        at = int(find_tag(batch, "RG", threads)[i])
+        group = bytes(data[at + 3 : offset[i + 1]]).split(b"\0")[0].decode("ascii", "replace")
         raise InputError(path, f"its read group {group} has no @RG line in the header", place(i))
     return batch
 

@@ -3,20 +3,23 @@
 import mmap
 import os
 import sys
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from gpugenome.arenas import Arenas
 from gpugenome.errors import InputError
 from gpugenome.io.outputs import os_problem
 from gpugenome.kernels import bgzf_cpu as kernel
-from gpugenome.kernels.launch import run_chunks
+from gpugenome.kernels.launch import run_chunks, start
 
 EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 BLOCK_BYTES = 65280
 """Uncompressed bytes of a block that is written, htslib's choice."""
-_CHUNK_BYTES = 32 << 20
-_FLUSH_BLOCKS = 128
+_CHUNK_BYTES = 16 << 20
+_UNIT_BLOCKS = 32
+"""Blocks that one thread deflates at a time."""
 _RAW_BYTES = 8 << 20
 
 _STATUS = {
@@ -26,11 +29,11 @@ _STATUS = {
 }
 
 
-def _inflate(raw, starts, sizes, raw_sizes, n, threads, path, position_of, headroom=0):
+def _inflate(raw, starts, sizes, raw_sizes, n, threads, path, position_of, headroom=0, arenas=None):
     """The n scanned blocks inflated: uint8 array, the first `headroom` bytes free."""
     out_start = np.full(n + 1, headroom, np.int64)
     out_start[1:] += np.cumsum(raw_sizes[:n])
-    out = np.empty(int(out_start[-1]), np.uint8)
+    out = arenas.take(int(out_start[-1])) if arenas else np.empty(int(out_start[-1]), np.uint8)
     results = run_chunks(kernel.inflate_blocks, n, threads, raw, starts[:n], sizes[:n], out_start, out, True)
     bad = min((r for r in results if r >= 0), default=-1)
     if bad >= 0:
@@ -73,14 +76,15 @@ class BgzfReader:
         return n, at
 
     def _file_chunks(self, position):
-        """(inflated bytes, file offset and inflated size of each block) from a file position on."""
+        """The inflated pieces from a file position on."""
+        arenas = Arenas()
         while position < self.raw.size:
             n, after = self._scan(self.raw, position, 0)
             if n == 0:
                 raise InputError(self.path, "the file is truncated inside a BGZF block", f"byte {after}")
             starts = self._starts[:n].copy()
             yield _inflate(self.raw, starts, self._sizes, self._raw_sizes, n, self.threads, self.path,
-                           lambda i, s=starts: int(s[i]) - 18, self.headroom)  # fmt: skip
+                           lambda i, s=starts: int(s[i]) - 18, self.headroom, arenas)  # fmt: skip
             # What has been read need not stay resident: a sort's memory is for its records.
             used = after // mmap.PAGESIZE * mmap.PAGESIZE
             if used:
@@ -91,7 +95,7 @@ class BgzfReader:
 
     def _stream_chunks(self):
         pending = np.frombuffer(self.prefix, np.uint8)
-        base, ended, last = 0, False, b""
+        base, ended, last, arenas = 0, False, b"", Arenas()
         while True:
             while pending.size < _RAW_BYTES and not ended:
                 more = self.handle.read(_RAW_BYTES)
@@ -106,12 +110,15 @@ class BgzfReader:
                 raise InputError(self.path, "the stream ends inside a BGZF block", f"byte {base + after}")
             starts = self._starts[:n].copy()
             yield _inflate(pending, starts, self._sizes, self._raw_sizes, n, self.threads, self.path,
-                           lambda i, b=base, s=starts: b + int(s[i]) - 18, self.headroom)  # fmt: skip
+                           lambda i, b=base, s=starts: b + int(s[i]) - 18, self.headroom, arenas)  # fmt: skip
             last = pending[max(0, after - 28) : after].tobytes()
             pending, base = pending[after:].copy(), base + after
 
     def chunks(self):
-        """Iterator of uint8 arrays, the inflated stream in pieces of some MB, each after its headroom."""
+        """Iterator of uint8 arrays, the inflated stream in pieces of some MB, each after its headroom.
+
+        The memory of a piece is used again once no array refers to it any more.
+        """
         source = self._stream_chunks() if self.raw is None else self._file_chunks(0)
         with ThreadPoolExecutor(1) as ahead:
             future = ahead.submit(next, source, None)
@@ -153,7 +160,7 @@ class BgzfReader:
 
 
 class BgzfWriter:
-    """Deflates what it is given into BGZF blocks of equal size on a handle.
+    """Deflates what it is given into BGZF blocks of equal size on a handle, on threads of their own while the caller goes on.
 
     handle: binary file. level: 0 (stored) to 12 (libdeflate). digest: object with `update`, fed with the file's bytes.
     block_bytes: uncompressed bytes of a block.
@@ -161,46 +168,44 @@ class BgzfWriter:
 
     def __init__(self, handle, path, level=2, threads=2, digest=None, block_bytes=BLOCK_BYTES):
         self.handle, self.path, self.level, self.threads, self.digest = handle, path, level, threads, digest
-        self._block_bytes = block_bytes
+        self._block_bytes, self._unit_bytes = block_bytes, _UNIT_BLOCKS * block_bytes
         self._pending: list[np.ndarray] = []
         self._size = 0
-        self._slots = np.empty(0, np.uint8)
+        self._arenas, self._under_way = Arenas(), deque()
         self._block_sizes: list[np.ndarray] = []
 
     def write(self, data: np.ndarray) -> None:
-        """Append bytes (uint8 array). Whole blocks are deflated and written as they fill up."""
-        if data.size >= _FLUSH_BLOCKS * self._block_bytes:
+        """Append bytes (uint8 array, not to be changed any more). Whole blocks are deflated and written as they fill up."""
+        begun = -self._size % self._block_bytes
+        if self._size and data.size >= begun + self._unit_bytes:
             # Much at once: the block that was begun is filled up, the rest goes from where it lies.
-            begun = -self._size % self._block_bytes
             self._pending.append(data[:begun])
-            self._flush()
-            self._pending, self._size = [self._whole_blocks(data[begun:])], (data.size - begun) % self._block_bytes
-            return
+            self._deflate(np.concatenate(self._pending))
+            self._pending, self._size, data = [], 0, data[begun:]
         self._pending.append(data)
         self._size += data.size
-        if self._size >= _FLUSH_BLOCKS * self._block_bytes:
-            self._pending = [self._flush()]
-            self._size = self._pending[0].size
-
-    def _flush(self):
-        """Deflate the whole blocks of what is pending; a copy of what is left."""
-        return self._whole_blocks(np.concatenate(self._pending or [np.empty(0, np.uint8)]))
-
-    def _whole_blocks(self, data):
-        """Deflate the whole blocks of `data`; a copy of what is left."""
-        whole = data.size // self._block_bytes * self._block_bytes
-        for a in range(0, whole, 2 * _FLUSH_BLOCKS * self._block_bytes):
-            self._deflate(data[a : min(whole, a + 2 * _FLUSH_BLOCKS * self._block_bytes)])
-        return data[whole:].copy()
+        if self._size >= self._unit_bytes:
+            joined = data if len(self._pending) == 1 else np.concatenate(self._pending)
+            whole = self._size // self._block_bytes * self._block_bytes
+            self._deflate(joined[:whole])
+            self._pending, self._size = [joined[whole:].copy()], self._size - whole
 
     def _deflate(self, data):
-        n = (data.size + self._block_bytes - 1) // self._block_bytes
-        if self._slots.size < n * kernel.SLOT:
-            self._slots = np.empty(n * kernel.SLOT, np.uint8)
-        out, size = self._slots, np.zeros(n, np.int64)
-        run_chunks(kernel.deflate_blocks, n, self.threads, np.ascontiguousarray(data), self._block_bytes, self.level, out, size)
-        self._put(out[: kernel.pack_slots(out, size, n)])
-        self._block_sizes.append(size)
+        data = np.require(data, requirements=["C", "W"])  # else the kernel would be compiled once more
+        for a in range(0, data.size, self._unit_bytes):
+            unit = data[a : a + self._unit_bytes]
+            size = np.zeros(-(-unit.size // self._block_bytes), np.int64)
+            out = self._arenas.take(size.size * kernel.SLOT)
+            future = start(self.threads, kernel.deflate_blocks, unit, self._block_bytes, self.level, out, size)
+            self._under_way.append((future, out, size))
+            self._write_done(4 * self.threads)
+
+    def _write_done(self, most):
+        """Write what is deflated, and wait until at most so many units are under way."""
+        while self._under_way and (len(self._under_way) > most or self._under_way[0][0].done()):
+            future, out, size = self._under_way.popleft()
+            self._put(out[: future.result()])
+            self._block_sizes.append(size)
 
     def _put(self, data):
         try:
@@ -213,14 +218,14 @@ class BgzfWriter:
             self.digest.update(data.data)
 
     def block_starts(self) -> np.ndarray:
-        """int64: file offset of every block written so far, and of what follows them (the end marker, after `finish`)."""
+        """int64: file offset of every block written (all of them, after `finish`), and of what follows them (the end marker)."""
         return np.cumsum(np.concatenate([np.zeros(1, np.int64), *self._block_sizes]))
 
     def finish(self) -> None:
         """Write what is left and the empty block that ends a BGZF file."""
-        rest = self._flush()
-        if rest.size:
-            self._deflate(rest)
+        if self._size:
+            self._deflate(np.concatenate(self._pending))
+        self._write_done(0)
         self._put(np.frombuffer(EOF_BLOCK, np.uint8))
 
 

@@ -6,8 +6,9 @@ Source: htsjdk SortingCollection (its result, not its way).
 
 import numpy as np
 
+from gpugenome.arenas import Arenas
 from gpugenome.batch import ReadBatch
-from gpugenome.columns import FIXED, concat, take
+from gpugenome.columns import concat, decode, take
 from gpugenome.kernels import sort_keys_cpu as kernel
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.kernels.sam_tags_cpu import set_bins
@@ -65,20 +66,21 @@ class ResidentRun:
     def __init__(self, batches, order, picard_ties=True, threads=1):
         self._batches, self._threads = batches, threads
         self.address, self.size, self.order = order_of(batches, order, picard_ties, threads)
-        self._columns = {c: np.concatenate([getattr(b, c) for b in batches]) for c in [*FIXED, "read_group"]}
+        self._read_group = np.concatenate([b.read_group for b in batches])
 
     def __len__(self):
         return len(self.order)
 
     def batches(self, max_reads=BATCH_READS):
-        """Iterator of sorted ReadBatch, each in an arena of its own."""
+        """Iterator of sorted ReadBatch, each in an arena of its own, whose memory is used again once no array refers to it any more."""
+        arenas = Arenas()
         for a in range(0, len(self.order), max_reads):
             chosen = self.order[a : a + max_reads]
             offset = np.zeros(len(chosen) + 1, np.int64)
             np.cumsum(self.size[chosen], out=offset[1:])
-            data = np.empty(int(offset[-1]), np.uint8)
+            data = arenas.take(int(offset[-1]))
             run_chunks(kernel.gather_records, len(chosen), self._threads, self.address, chosen, offset, data)
-            yield ReadBatch(data, offset, **{c: v[chosen] for c, v in self._columns.items()})
+            yield decode(data, offset, self._read_group[chosen], self._threads)
 
 
 class MergedRuns:

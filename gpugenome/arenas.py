@@ -1,0 +1,23 @@
+"""Large byte arrays that are used again: touching fresh memory costs more than inflating into it."""
+
+import weakref
+
+import numpy as np
+
+_STEP = 1 << 20  # sizes are multiples of it, so that one that is nearly the last one fits
+
+
+class Arenas:
+    """Lends uint8 arrays. One whose views are all gone is lent again; the free ones go with this object."""
+
+    def __init__(self):
+        self._free: list[np.ndarray] = []
+
+    def take(self, size: int) -> np.ndarray:
+        """An array of `size` bytes, their values undefined."""
+        fits = next((i for i, a in enumerate(self._free) if a.size >= size), None)
+        whole = np.empty(-(-size // _STEP) * _STEP, np.uint8) if fits is None else self._free.pop(fits)
+        lent = np.frombuffer(memoryview(whole), np.uint8, size)
+        # Arrays made from this one refer to it; the last of them ends its base, a memoryview of its own.
+        weakref.finalize(lent.base, self._free.append, whole).atexit = False
+        return lent
