@@ -10,6 +10,17 @@ def thread_pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="gpugenome-map")
 
 
+def ahead(iterator):
+    """The items of an iterator, the next one made on a thread of its own while the last one is used."""
+    iterator = iter(iterator)
+    with ThreadPoolExecutor(1, thread_name_prefix="gpugenome-ahead") as worker:
+        end = object()
+        future = worker.submit(next, iterator, end)
+        while (item := future.result()) is not end:
+            future = worker.submit(next, iterator, end)
+            yield item
+
+
 def ordered_map(function, items, threads: int, ahead: int = 2, pool: ThreadPoolExecutor | None = None):
     """Iterator of function(item) in the order of the items, up to `threads + ahead` of them under way.
 

@@ -6,7 +6,6 @@ Source: Cock et al. 2010; four lines a record.
 import os
 import sys
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from gpugenome.errors import InputError
 from gpugenome.io.bgzf import BgzfReader
 from gpugenome.kernels import fastq_cpu as kernel
 from gpugenome.kernels.launch import run_chunks
+from gpugenome.pipeline import ahead
 
 BATCH_READS = 50_000
 _PIECE_BYTES = 4 << 20
@@ -26,17 +26,6 @@ _PROBLEMS = {
     kernel.BAD_BASE: "its sequence has a character that is not a base",
     kernel.BAD_QUALITY: "it has a quality that is not between '!' and '~'",
 }
-
-
-def ahead(iterator):
-    """The items of an iterator, the next one made on a thread of its own while the last one is used."""
-    iterator = iter(iterator)
-    with ThreadPoolExecutor(1, thread_name_prefix="gpugenome-fastq") as worker:
-        end = object()
-        future = worker.submit(next, iterator, end)
-        while (item := future.result()) is not end:
-            future = worker.submit(next, iterator, end)
-            yield item
 
 
 def _is_bgzf(prefix: bytes) -> bool:

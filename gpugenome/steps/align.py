@@ -17,6 +17,7 @@ from gpugenome.kernels.aligner_fields import HIT_COLUMNS
 from gpugenome.kernels.hits_cpu import extend_reads
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.kernels.pairing_cpu import pair_distances
+from gpugenome.pipeline import ahead
 from gpugenome.steps.aligner_options import AlignerOptions
 from gpugenome.steps.chained_reads import Chainer
 from gpugenome.steps.index import SearchIndex
@@ -169,7 +170,7 @@ class Aligner:
         UserError: whatever the lane's reads raise; a read or a name that is too long; a comment that is no tag (-C).
         """
         number = 0
-        for parts in self._chunks(lane):
+        for parts in ahead(self._chunks(lane)) if self.threads > 1 else self._chunks(lane):
             paired = parts[0].fragments.second is not None
             sizes = self.options.insert_sizes or (self._insert_sizes(parts) if paired else InsertSizes.of(np.empty(0, np.int64)))
             for i, part in enumerate(parts):
@@ -199,6 +200,6 @@ class Alignments:
         self.header = Header.from_text(aligner.contig_lines + "".join(lane.read_group_line + "\n" for lane in groups.values()))
 
     def batches(self):
-        """Iterator of ReadBatch."""
-        for lane in self._lanes:
-            yield from self._aligner.batches(lane, self._number[lane.read_group["ID"]])
+        """Iterator of ReadBatch. With several threads the next hits, these records and the caller's work go on side by side."""
+        records = (b for lane in self._lanes for b in self._aligner.batches(lane, self._number[lane.read_group["ID"]]))
+        return ahead(records) if self._aligner.threads > 1 else records
