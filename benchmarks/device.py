@@ -327,6 +327,29 @@ def genotype_cases(sites, threads):
     )  # fmt: skip
 
 
+def joint_cases(sites, threads, samples=500):
+    """Joint genotyping of diploid samples: sites of two or three alleles; merging of 40 sites' records of as many samples, repeated."""
+    from test_cuda_joint_genotypes import made_assignment, made_records, model_outputs
+    from test_cuda_joint_merge import made_merge
+
+    records = made_records(sites, samples, (2,), 3, 6)
+    outputs = model_outputs(sites, int(records[1][-1]))
+    yield plain("joint_genotypes", "site_models", sites, "site", records, outputs, threads)
+    calls, inputs, outputs = made_assignment(records)
+    yield plain("joint_genotypes", "assign", calls, "site", inputs, outputs, threads)
+    n, values, outputs, calls, called = made_merge(40, samples, (2,), -(-sites // 40))
+    yield plain("joint_merge", "remap_values", n, "record", values, outputs, threads)
+    yield plain("joint_merge", "merged_calls", n, "record", calls, called, threads)
+
+
+def allele_frequency_case(sites, threads):
+    """Sites of one sample with one to three ALTs and <NON_REF>."""
+    from test_cuda_joint_genotypes import made_sites, model_outputs
+
+    inputs = made_sites(sites, 1, 2, 5, 1, 6)
+    return plain("allele_frequency", "allele_frequency", sites, "site", inputs, model_outputs(sites, int(inputs[0][-1])), threads)
+
+
 def assembly_case(times, threads, regions=400):
     """Regions of 350 bases with 60 reads of 151, 25-mers. The CPU's graphs are copied out of its scratch as the GPU's are."""
     from test_cuda_assembly_graphs import cpu_graphs, made_regions
@@ -395,6 +418,8 @@ def groups(scale, threads):
         ("smith_waterman", lambda: [smith_waterman_case(scaled(20_000), threads)]),
         ("reference_confidence", lambda: [reference_confidence_case(scaled(30), threads)]),
         ("genotype_evidence", lambda: genotype_cases(scaled(40_000), threads)),
+        ("joint_genotypes joint_merge", lambda: joint_cases(scaled(4_000), threads)),
+        ("allele_frequency", lambda: [allele_frequency_case(scaled(200_000), threads)]),
         ("assembly_graphs", lambda: [assembly_case(scaled(10), threads)]),
     ]
 

@@ -9,7 +9,8 @@ import math
 
 import numpy as np
 
-from gpugenome.kernels.allele_frequency_cpu import genotype_index, log10_one_minus_pow10
+from gpugenome.kernels.allele_frequency_cpu import log10_one_minus_pow10
+from gpugenome.kernels.allele_frequency_scalar import genotype_index
 from gpugenome.kernels.genotype_evidence_cpu import non_ref_likelihood
 from gpugenome.kernels.genotype_evidence_scalar import to_pl
 from gpugenome.kernels.genotype_sites_cpu import NON_REF, REFERENCE, SPANNING, allele_byte

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from gpugenome.kernels.joint_merge_cpu import NON_REF, is_non_ref
+from gpugenome.kernels.joint_merge_scalar import NON_REF, is_non_ref
 from gpugenome.kernels.launch import jit
 from gpugenome.kernels.variant_records_cpu import parse_decimal
 from gpugenome.kernels.vcf_text_cpu import put_fixed, put_int

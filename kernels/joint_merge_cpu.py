@@ -8,39 +8,27 @@ Source: ReferenceConfidenceVariantContextMerger, AlleleSubsettingUtils of GATK (
 
 import numpy as np
 
+from gpugenome.kernels.joint_merge_scalar import (
+    NON_REF,
+    NON_REF_LENGTH,
+    OPEN,
+    REFERENCE,
+    SPANNING,
+    is_non_ref,
+    is_spanning,
+    merged_call,
+    remap_sample,
+    remapped,
+)
 from gpugenome.kernels.launch import jit
 
-REFERENCE, SPANNING, NON_REF = -1, -2, -3
-OPEN = 60
 GENOTYPE, COMBINE_AND_GENOTYPE, COMBINE = 0, 1, 2
 """What merging is for: records of one file that are genotyped (<NON_REF> goes); records of several files, as if combined first; a GVCF."""
 NO_NON_REF, BAD_PL, OTHER_REF = 1, 2, 3
-_NON_REF_LENGTH = 9
-
 
 @jit
 def _upper(c):
     return c - 32 if 97 <= c <= 122 else c
-
-
-@jit
-def is_non_ref(text):
-    """Whether an allele is <NON_REF>."""
-    if len(text) != _NON_REF_LENGTH or text[0] != OPEN:
-        return False
-    return text[1] == 78 and text[2] == 79 and text[3] == 78 and text[4] == 95 and text[5] == 82 and text[6] == 69 and text[7] == 70
-
-
-@jit
-def is_spanning(text):
-    """Whether an allele is '*'."""
-    return len(text) == 1 and text[0] == 42
-
-
-@jit
-def _length(text):
-    """An allele's length in bases, 0 for a symbolic one."""
-    return 0 if len(text) > 0 and text[0] == OPEN else len(text)
 
 
 @jit
@@ -97,17 +85,6 @@ def _longest_ref(rows, pos, row_start, data, allele_offset, allele_start, allele
 
 
 @jit
-def _remapped(data, s, n, spans, ref_length):
-    """What becomes of an ALT: SPANNING, NON_REF, REFERENCE (nothing: it is a no-call) or 0 (kept, with bases behind it)."""
-    text = data[s : s + n]
-    if is_non_ref(text):
-        return NON_REF
-    if spans:
-        return SPANNING if _length(text) < ref_length else REFERENCE
-    return SPANNING if is_spanning(text) else 0
-
-
-@jit
 def _targets(rows, pos, row_start, data, allele_offset, allele_start, allele_length, mode, ref, target, extra):
     """Alleles of an output record in `target` (source allele or code; REF first) and `extra` (bases of REF behind it); their number."""
     target[0] = REFERENCE
@@ -125,7 +102,7 @@ def _targets(rows, pos, row_start, data, allele_offset, allele_start, allele_len
         for j in range(a + 1, b):
             s, m = allele_start[j], allele_length[j]
             spanning = spanning or is_spanning(data[s : s + m])
-            code = _remapped(data, s, m, spans, allele_length[a])
+            code = remapped(data, s, m, spans, allele_length[a])
             if code == SPANNING:
                 if not has_star:
                     target[n] = SPANNING
@@ -196,7 +173,7 @@ def count_alleles(begin, end, entry_offset, entry_row, pos, row_start, data, all
             if target[t] >= 0:
                 size[i] += allele_length[target[t]] + extra[t]
             else:
-                size[i] += 1 if target[t] == SPANNING else _NON_REF_LENGTH
+                size[i] += 1 if target[t] == SPANNING else NON_REF_LENGTH
 
 
 @jit
@@ -229,9 +206,9 @@ def fill_alleles(begin, end, entry_offset, entry_row, pos, row_start, data, alle
                 base[at] = 42
                 at += 1
             elif target[t] == NON_REF:
-                for k in range(_NON_REF_LENGTH):
+                for k in range(NON_REF_LENGTH):
                     base[at + k] = symbol[k]
-                at += _NON_REF_LENGTH
+                at += NON_REF_LENGTH
             else:
                 a = ref if t == 0 else target[t]
                 symbolic = data[allele_start[a]] == OPEN
@@ -252,7 +229,7 @@ def fill_alleles(begin, end, entry_offset, entry_row, pos, row_start, data, alle
             mine[0] = 0
             for j in range(a + 1, b):
                 s, m = allele_start[j], allele_length[j]
-                made = _remapped(data, s, m, spans, allele_length[a])
+                made = remapped(data, s, m, spans, allele_length[a])
                 if made == NON_REF:
                     non_ref = j - a
                 stars += made == SPANNING
@@ -273,49 +250,6 @@ def fill_alleles(begin, end, entry_offset, entry_row, pos, row_start, data, alle
 
 
 @jit
-def _next_genotype(g, ploidy):
-    """Replace a genotype (alleles ascending) by the next in the order of VCF."""
-    j = 0
-    while j < ploidy - 1 and g[j] == g[j + 1]:
-        j += 1
-    g[j] += 1
-    for k in range(j):
-        g[k] = 0
-
-
-@jit
-def mapped_index(g, ploidy, mine, choose, work):
-    """Row, in VCF order, of the genotype with the alleles mine[g]."""
-    for k in range(ploidy):
-        x = mine[g[k]]
-        at = k
-        while at > 0 and work[at - 1] > x:
-            work[at] = work[at - 1]
-            at -= 1
-        work[at] = x
-    index = np.int64(0)
-    for k in range(ploidy):
-        index += choose[work[k], k + 1]
-    return index
-
-
-@jit
-def _best_star(row, pos, mine_pl, ploidy, row_start, data, allele_offset, allele_start, allele_length, choose):
-    """Of the alleles of a row that become '*' the one whose homozygote is likeliest."""
-    a = allele_offset[row]
-    best, best_pl = 0, np.int64(2147483647)
-    for j in range(a + 1, allele_offset[row + 1]):
-        if _remapped(data, allele_start[j], allele_length[j], row_start[row] != pos, allele_length[a]) == SPANNING:
-            index = np.int64(0)
-            for k in range(ploidy):
-                index += choose[j - a, k + 1]
-            if mine_pl[index] < best_pl:
-                best_pl = np.int64(mine_pl[index])
-                best = j - a
-    return best
-
-
-@jit
 def remap_values(begin, end, samples, pos, row_of, entry_of, row_start, data, allele_offset, allele_start, allele_length, out_offset, code,
                  map_offset, source, many_stars, ploidy, genotype_of, pl, pl_offset, ad, ad_offset, choose, out_pl, out_pl_offset, out_ad,
                  out_ad_offset):  # fmt: skip
@@ -326,34 +260,20 @@ def remap_values(begin, end, samples, pos, row_of, entry_of, row_start, data, al
     C(a + k - 1, k). Output by out_pl_offset, out_ad_offset int64[n * samples + 1]; empty rows stay so. Returns the first record with a PL
     of another length than its alleles ask for, or -1.
     """
-    genotype, work = np.empty(choose.shape[1], np.int64), np.empty(choose.shape[1], np.int64)
-    most = 1
+    genotype, most = np.empty(choose.shape[1], np.int64), 1
     for i in range(begin, end):
         most = max(most, out_offset[i + 1] - out_offset[i])
     mine = np.empty(most, np.int64)
     for i in range(begin, end):
-        n = out_offset[i + 1] - out_offset[i]
+        n, codes = out_offset[i + 1] - out_offset[i], code[out_offset[i] : out_offset[i + 1]]
         for d in range(i * samples, (i + 1) * samples):
-            q = genotype_of[d]
-            if q < 0:
-                continue
-            e, r, p = entry_of[d], row_of[d], ploidy[q]
-            mine[:n] = source[map_offset[e] : map_offset[e + 1]]
-            values = pl[pl_offset[q] : pl_offset[q + 1]]
-            if out_pl_offset[d + 1] > out_pl_offset[d] or (many_stars[e] and len(values) > 0):
-                if len(values) != choose[allele_offset[r + 1] - allele_offset[r], p]:
-                    return i
-            if many_stars[e] and len(values) > 0:
-                for t in range(1, n):
-                    if code[out_offset[i] + t] == SPANNING:
-                        mine[t] = _best_star(r, pos[i], values, p, row_start, data, allele_offset, allele_start, allele_length, choose)
-            genotype[:p] = 0
-            for g in range(out_pl_offset[d], out_pl_offset[d + 1]):
-                out_pl[g] = values[mapped_index(genotype, p, mine, choose, work)]
-                _next_genotype(genotype, p)
-            depths = ad[ad_offset[q] : ad_offset[q + 1]]
-            for t in range(out_ad_offset[d + 1] - out_ad_offset[d]):
-                out_ad[out_ad_offset[d] + t] = depths[mine[t]] if mine[t] < len(depths) else 0
+            q, e = genotype_of[d], entry_of[d]
+            if q >= 0 and not remap_sample(
+                row_of[d], ploidy[q], pos[i], n, codes, source[map_offset[e] : map_offset[e + 1]], many_stars[e], row_start, data,
+                allele_offset, allele_start, allele_length, pl[pl_offset[q] : pl_offset[q + 1]], ad[ad_offset[q] : ad_offset[q + 1]],
+                choose, mine, genotype, out_pl[out_pl_offset[d] : out_pl_offset[d + 1]], out_ad[out_ad_offset[d] : out_ad_offset[d + 1]],
+            ):  # fmt: skip
+                return i
     return -1
 
 
@@ -365,47 +285,21 @@ def merged_calls(begin, end, samples, pos, row_of, entry_of, genotype_of, row_st
     allele: int16, gq, dp: int32 by source genotype (-1 absent). A genotype without information becomes a no-call; alleles that the output
     does not have become REF. Returns the first record with a genotype of an allele that it does not have, or -1.
     """
-    ploidy = allele.shape[1]
     for i in range(begin, end):
+        n, codes = out_offset[i + 1] - out_offset[i], code[out_offset[i] : out_offset[i + 1]]
         for d in range(i * samples, (i + 1) * samples):
-            q = genotype_of[d]
+            q, e = genotype_of[d], entry_of[d]
             cleared[d] = 0
             out[d, :] = -2
             if q < 0:
                 continue
-            informative, hom_ref, no_call = False, True, True
-            for k in range(pl_offset[q], pl_offset[q + 1]):
-                informative = informative or pl[k] != 0
-            for k in range(ploidy):
-                if allele[q, k] == -2:
-                    break
-                hom_ref = hom_ref and allele[q, k] == 0
-                no_call = no_call and allele[q, k] == -1
-            called = informative or gq[q] > 0
-            if called and gq[q] == 0:
-                if hom_ref or no_call:
-                    called = False
-                    cleared[d] = dp[q] == 0
-                elif pl_offset[q + 1] == pl_offset[q] or pl[pl_offset[q]] == 0:
-                    called = False
-            r, e = row_of[d], entry_of[d]
-            spans = row_start[r] != pos[i]
-            for k in range(ploidy):
-                x = allele[q, k]
-                if x < 0 or not called:
-                    out[d, k] = -2 if x == -2 else -1
-                    continue
-                out[d, k] = 0
-                j = allele_offset[r] + x
-                if j >= allele_offset[r + 1]:
-                    return i
-                text = data[allele_start[j] : allele_start[j] + allele_length[j]]
-                for t in range(1, out_offset[i + 1] - out_offset[i]):
-                    here = code[out_offset[i] + t]
-                    if spans and here == SPANNING and is_spanning(text):
-                        out[d, k] = t
-                    elif not spans and not is_non_ref(text) and source[map_offset[e] + t] == x:
-                        out[d, k] = t
+            dropped = merged_call(
+                row_of[d], pos[i], n, codes, source[map_offset[e] : map_offset[e + 1]], row_start, data, allele_offset, allele_start,
+                allele_length, allele[q], gq[q], dp[q], pl[pl_offset[q] : pl_offset[q + 1]], out[d],
+            )  # fmt: skip
+            if dropped < 0:
+                return i
+            cleared[d] = dropped
     return -1
 
 

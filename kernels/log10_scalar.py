@@ -12,6 +12,7 @@ from decimal import Decimal, localcontext
 import numpy as np
 
 from gpugenome.kernels.launch import jit
+from gpugenome.kernels.rounded import product
 
 _INVERSE_LN10 = (0.4342944819032518, 1.098319650216765e-17)
 _STEPS = 64  # table entries between 1 and 2
@@ -19,7 +20,8 @@ _LOG10_2 = (0.30102999566395283, 2.8363394551044964e-14)  # 42 bits, so that mul
 
 
 @jit
-def _two_sum(a, b):
+def two_sum(a, b):
+    """a + b without error: (value, rest)."""
     s = a + b
     t = s - a
     return s, (a - (s - t)) + (b - t)
@@ -27,30 +29,30 @@ def _two_sum(a, b):
 
 @jit
 def _split(a):
-    t = 134217729.0 * a
+    t = product(134217729.0, a)
     hi = t - (t - a)
     return hi, a - hi
 
 
 @jit
-def _product(a, b):
+def exact_product(a, b):
     """a * b without error: (value, rest)."""
-    p = a * b
+    p = product(a, b)
     ah, al = _split(a)
     bh, bl = _split(b)
-    return p, ((ah * bh - p) + ah * bl + al * bh) + al * bl
+    return p, ((product(ah, bh) - p) + product(ah, bl) + product(al, bh)) + product(al, bl)
 
 
 @jit
 def _add(xh, xl, yh, yl):
-    s, t = _two_sum(xh, yh)
-    return _two_sum(s, t + (xl + yl))
+    s, t = two_sum(xh, yh)
+    return two_sum(s, t + (xl + yl))
 
 
 @jit
 def _multiply(xh, xl, yh, yl):
-    p, t = _product(xh, yh)
-    return _two_sum(p, t + (xh * yl + xl * yh))
+    p, t = exact_product(xh, yh)
+    return two_sum(p, t + (product(xh, yl) + product(xl, yh)))
 
 
 def _reciprocals():
@@ -78,18 +80,18 @@ def log10(x):
     if mantissa < 0.7071067811865476:
         mantissa *= 2.0
         exponent -= 1
-    k = np.int64(mantissa * _STEPS + 0.5)
-    p, rest = _product(mantissa, _INVERSE[k])
-    r, r_low = _two_sum(p - 1.0, rest)
+    k = np.int64(product(mantissa, _STEPS) + 0.5)
+    p, rest = exact_product(mantissa, _INVERSE[k])
+    r, r_low = two_sum(p - 1.0, rest)
     # ln(1 + r) = r - r^2 / 2 + r^3 (1/3 - r/4 + ...)
-    series = 0.0
-    for n in range(12, 2, -1):
-        series = (1.0 / n if n % 2 else -1.0 / n) + r * series
-    square, square_low = _product(r, r)
-    high, low = _two_sum(r, -0.5 * square)
-    low += r_low - 0.5 * square_low - r * r_low + square * r * series
-    high, low = _two_sum(high, low)
+    series = 1.0 / 9.0 + product(r, -1.0 / 10.0 + product(r, 1.0 / 11.0 + product(r, -1.0 / 12.0)))
+    series = 1.0 / 5.0 + product(r, -1.0 / 6.0 + product(r, 1.0 / 7.0 + product(r, -1.0 / 8.0 + product(r, series))))
+    series = 1.0 / 3.0 + product(r, -1.0 / 4.0 + product(r, series))
+    square, square_low = exact_product(r, r)
+    high, low = two_sum(r, product(-0.5, square))
+    low += r_low - product(0.5, square_low) - product(r, r_low) + product(product(square, r), series)
+    high, low = two_sum(high, low)
     high, low = _multiply(high, low, _INVERSE_LN10[0], _INVERSE_LN10[1])
     high, low = _add(_LOG_HIGH[k], _LOG_LOW[k], high, low)
-    high, low = _add(exponent * _LOG10_2[0], exponent * _LOG10_2[1], high, low)
+    high, low = _add(product(exponent, _LOG10_2[0]), product(exponent, _LOG10_2[1]), high, low)
     return high + low
