@@ -23,7 +23,7 @@ from gpugenome.errors import DeviceError
 
 # Stems whose CUDA twin the pipeline calls. The other twins exist (tests, SASS checks, benchmarks/device.py); with their copies some are
 # slower than 16 cores and the best of them two to seven times faster, see the README's section on the GPU.
-CUDA_STEMS = frozenset({"pairhmm"})
+CUDA_STEMS = frozenset({"pairhmm", "chained_reads"})
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,12 @@ class Twin:
         from numba import cuda
 
         return cuda.device_array(shape, dtype)
+
+    def free_bytes(self) -> float:
+        """Memory of the GPU that nobody has."""
+        from numba import cuda
+
+        return cuda.current_context().get_memory_info().free
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import pysam
 import pytest
 from aligner_cases import CASES, GROUP, digest, files_of, run_bwa, write_case
 
+from gpugenome.backend import Backend
 from gpugenome.batch import Header
 from gpugenome.cli import cli
 from gpugenome.commands.align import aligned_reads
@@ -85,7 +86,7 @@ def align(folder, options, how, threads=1):
     """Align a case in this process; the BAM file."""
     chosen = {"fastq": [[str(p) for p in files_of(folder, how)]], "interleaved": how == "interleaved", "bwa_options": options,
               "bwa_index": None, "read_groups": [GROUP]}  # fmt: skip
-    reads = aligned_reads(chosen, Reference(folder / "ref.fa"), threads)
+    reads = aligned_reads(chosen, Reference(folder / "ref.fa"), Backend("cpu", threads))
     with create_reads(str(folder / "out.bam"), Header.from_text(reads.header.text), 1, 1) as out:
         for batch in reads.batches():
             out.write(batch)

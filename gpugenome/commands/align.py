@@ -2,7 +2,7 @@
 
 import click
 
-from gpugenome.commands.options import FastqCommand, alignment, check_input, check_output, compression, reference, threads
+from gpugenome.commands.options import FastqCommand, alignment, check_input, check_output, compression, device, reference, threads
 
 
 def _read_groups(texts, reads):
@@ -18,8 +18,10 @@ def _read_groups(texts, reads):
     return groups * len(reads) if len(groups) == 1 else groups
 
 
-def aligned_reads(chosen: dict, genome, threads: int):
-    """The alignments (`steps.align.Alignments`) that the options of `options.alignment` ask for. genome: `io.fasta.Reference`.
+def aligned_reads(chosen: dict, genome, backend):
+    """The alignments (`steps.align.Alignments`) that the options of `options.alignment` ask for.
+
+    genome: `io.fasta.Reference`. backend: `backend.Backend`, where they are made.
 
     Raises
     ------
@@ -43,10 +45,10 @@ def aligned_reads(chosen: dict, genome, threads: int):
     if chosen["interleaved"] and any(len(lane) == 2 for lane in chosen["fastq"]):
         raise UserError("--interleaved: expected one file after each --fastq, got two")
     options = AlignerOptions.parse(chosen["bwa_options"])
-    reads = [FastqReads(lane, chosen["interleaved"], min(threads, 2)) for lane in chosen["fastq"]]
+    reads = [FastqReads(lane, chosen["interleaved"], min(backend.threads, 2)) for lane in chosen["fastq"]]
     lanes = [Lane(r, g) for r, g in zip(reads, _read_groups(chosen["read_groups"], reads))]
-    prefix, index = _index(genome, chosen["bwa_index"], threads)
-    return Alignments(lanes, Aligner(index, read_alt(prefix, index.names), options, threads))
+    prefix, index = _index(genome, chosen["bwa_index"], backend.threads)
+    return Alignments(lanes, Aligner(index, read_alt(prefix, index.names), options, backend))
 
 
 def _index(genome, wanted: str | None, threads: int):
@@ -81,22 +83,24 @@ def _index(genome, wanted: str | None, threads: int):
 @alignment
 @click.option("--output", "-O", type=click.Path(), required=True, help="SAM, BAM or CRAM by extension; '-' is uncompressed BAM.")
 @compression
+@device
 @threads
-def command(reference, alignment, output, compression_level, threads):
+def command(reference, alignment, output, compression_level, device, threads):
     """Align reads as bwa mem 0.7.17 does: the same records, in the order of the reads, lane after lane.
 
     A file with pairs that are out of step, cut off or damaged is refused, with the record where it happens.
     """
     check_input(reference)
     check_output(output, reference, *(p for lane in alignment["fastq"] for p in lane))
-    from gpugenome.backend import usable_threads
     from gpugenome.batch import Header
     from gpugenome.io.bam import create_reads
     from gpugenome.io.fasta import Reference
+    from gpugenome.progress import announce
     from gpugenome.provenance import program_line
 
-    n = threads or usable_threads()
-    reads = aligned_reads(alignment, Reference(reference), n)
+    backend = announce(device, threads, "align")
+    n = backend.threads
+    reads = aligned_reads(alignment, Reference(reference), backend)
     header = Header.from_text(reads.header.text + program_line(reads.header.text, "gpugenome align"))
     with create_reads(output, header, compression_level, n, reference=reference) as out:
         for batch in reads.batches():

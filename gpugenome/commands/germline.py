@@ -82,7 +82,7 @@ def command(reference, alignment, inputs, sites, output, out_bam, out_recal_file
     genome = Reference(reference)
     with ExitStack() as stack:
         spill = stack.enter_context(SpillFolder(tmp_dir))
-        source, reads = _source(alignment, inputs, genome, n, spill, budget)
+        source, reads = _source(alignment, inputs, genome, backend, spill, budget)
         header = reads.header
         check_dictionary(header, source, genome.names, genome.lengths, reference)
         wanted = read_intervals(intervals, header.contig_names, header.contig_lengths)
@@ -127,17 +127,17 @@ def command(reference, alignment, inputs, sites, output, out_bam, out_recal_file
             pass  # records after the last interval still go to --out-bam
 
 
-def _source(alignment, inputs, genome, threads, spill, budget):
+def _source(alignment, inputs, genome, backend, spill, budget):
     """(name for messages, reads) of the FASTQ lanes or the files of alignments."""
     from gpugenome.commands.align import aligned_reads
     from gpugenome.io.bam import Replay, open_several
 
     if alignment["fastq"]:
-        return alignment["fastq"][0][0], aligned_reads(alignment, genome, threads)
-    opened = [open_several([p], genome.path, threads) for p in inputs]
+        return alignment["fastq"][0][0], aligned_reads(alignment, genome, backend)
+    opened = [open_several([p], genome.path, backend.threads) for p in inputs]
     if all(r.header.sort_order == "coordinate" for r in opened):
-        return inputs[0], Replay(inputs, genome.path, threads, spill, budget)
-    return inputs[0], open_several(inputs, genome.path, threads)
+        return inputs[0], Replay(inputs, genome.path, backend.threads, spill, budget)
+    return inputs[0], open_several(inputs, genome.path, backend.threads)
 
 
 def _written(batches, writer):

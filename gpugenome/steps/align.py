@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gpugenome.backend import Backend
 from gpugenome.batch import FastqBatch, Fragments, Header, ReadBatch
 from gpugenome.columns import decode, text_values
 from gpugenome.errors import InputError, UserError
@@ -75,24 +76,30 @@ class Aligner:
     """The aligner with an index.
 
     index: `SearchIndex`. alt: bool[contigs], those that are alternatives to others. options: as one types them for bwa mem.
+    backend: where its kernels run; by default the CPU, on one thread.
 
     Raises
     ------
     UserError: an option that is not supported.
     """
 
-    def __init__(self, index: SearchIndex, alt: np.ndarray, options: AlignerOptions, threads: int = 1):
-        self.index, self.options, self.threads = index, options, threads
+    def __init__(self, index: SearchIndex, alt: np.ndarray, options: AlignerOptions, backend: Backend | None = None):
+        backend = backend or Backend("cpu", 1)
+        self.index, self.options, self.threads = index, options, backend.threads
         self.alt = np.zeros_like(alt) if options.ignore_alt else alt
         self._values = options.for_index(index.length, index.prefix)
         self._names = text_values(index.names)
-        self._chainer = Chainer(index, self.alt, self._values, options.ratios, threads)
+        self._chainer = Chainer(index, self.alt, self._values, options.ratios, backend)
 
     @property
     def contig_lines(self) -> str:
         """The @SQ lines."""
         alternative = ["\tAH:*" if a else "" for a in self.alt]
         return "".join(f"@SQ\tSN:{n}\tLN:{x}{a}\n" for n, x, a in zip(self.index.names, self.index.lengths, alternative))
+
+    def close(self):
+        """Give the GPU's memory back; the aligner's work is done."""
+        self._chainer.close()
 
     def _align(self, fragments: Fragments, lane: Lane) -> _Part:
         part = _Part(fragments, [], [])
@@ -201,5 +208,11 @@ class Alignments:
 
     def batches(self):
         """Iterator of ReadBatch. With several threads the next hits, these records and the caller's work go on side by side."""
-        records = (b for lane in self._lanes for b in self._aligner.batches(lane, self._number[lane.read_group["ID"]]))
-        return ahead(records) if self._aligner.threads > 1 else records
+        return ahead(self._records()) if self._aligner.threads > 1 else self._records()
+
+    def _records(self):
+        try:
+            for lane in self._lanes:
+                yield from self._aligner.batches(lane, self._number[lane.read_group["ID"]])
+        finally:
+            self._aligner.close()
