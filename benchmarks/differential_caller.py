@@ -186,6 +186,30 @@ SETS = {
                         "--active-probability-threshold 0.01"),
     "force_active": Set(("demo",), "--force-active", region="demo1:8001-16000"),
     "sites_only": Set(("demo",), "--sites-only-vcf-output"),
+    "soft_clip_ends": Set(("demo",), "--soft-clip-low-quality-ends"),
+    "soft_clip_ends_gvcf": Set(("demo",), GVCF + "--soft-clip-low-quality-ends -mbq 20"),
+    "soft_clip_ends_bamout": Set(("kilobase",), "--soft-clip-low-quality-ends -mbq 25 -bamout {out}.bam", files=("bam",),
+                                 region="demo1:9001-21000"),
+    "adaptive": Set(("demo",), "--adaptive-pruning"),
+    "adaptive_gvcf": Set(("demo",), GVCF + "--adaptive-pruning --recover-all-dangling-branches"),
+    "adaptive_deep": Set(("deep",), "--adaptive-pruning", region="demo1:9001-14000"),
+    "adaptive_amplicons": Set(("amplicons",), "--adaptive-pruning --max-reads-per-alignment-start 0", region=""),
+    "adaptive_lods": Set(("deep",), "--adaptive-pruning --pruning-lod-threshold 1 --pruning-seeding-lod-threshold 4 "
+                         "--adaptive-pruning-initial-error-rate 0.01", region="demo1:9001-14000"),
+    "adaptive_few_variants": Set(("deep",), "--adaptive-pruning --pruning-lod-threshold -4 --max-unpruned-variants 2",
+                                 region="demo1:9001-14000"),
+    "adaptive_two_samples": Set(("two_samples",), "--adaptive-pruning --pruning-lod-threshold 0 --kmer-size 15"),
+    "smith_waterman_dangling": Set(("demo",), "--smith-waterman-dangling-end-match-value 10 "
+                                   "--smith-waterman-dangling-end-mismatch-penalty -10 --smith-waterman-dangling-end-gap-open-penalty -12 "
+                                   "--smith-waterman-dangling-end-gap-extend-penalty -2"),
+    "smith_waterman_haplotypes": Set(("demo",), "--smith-waterman-haplotype-to-reference-match-value 25 "
+                                     "--smith-waterman-haplotype-to-reference-mismatch-penalty -60 "
+                                     "--smith-waterman-haplotype-to-reference-gap-open-penalty -40 "
+                                     "--smith-waterman-haplotype-to-reference-gap-extend-penalty -1 -bamout {out}.bam", files=("bam",)),
+    "smith_waterman_reads": Set(("demo",), GVCF + "--smith-waterman-read-to-haplotype-match-value 5 "
+                                "--smith-waterman-read-to-haplotype-mismatch-penalty -30 "
+                                "--smith-waterman-read-to-haplotype-gap-open-penalty -6 "
+                                "--smith-waterman-read-to-haplotype-gap-extend-penalty -1 -bamout {out}.bam", files=("bam",)),
     "alleles_all_kinds": Set(("demo",), "--alleles {given}"),
     "alleles_gvcf": Set(("demo",), GVCF + "--alleles {given}"),
     "alleles_filtered": Set(("demo",), "--alleles {given} --force-call-filtered-alleles"),
@@ -242,6 +266,12 @@ SHARED_SETS = {
     "stress_genotypes_10": Set(("stress",), "-ploidy 3 --max-genotype-count 10", region=STRESS),
     "stress_active": Set(("stress",), "--output-mode EMIT_ALL_ACTIVE_SITES -stand-call-conf 10", region=STRESS),
     "stress_double": Set(("stress",), "--native-pair-hmm-use-double-precision --pcr-indel-model HOSTILE", region=STRESS),
+    "stress_adaptive": Set(("stress",), "--adaptive-pruning -stand-call-conf 0", region=STRESS),
+    "stress_adaptive_few": Set(("stress",), "--adaptive-pruning --pruning-lod-threshold -5 --max-unpruned-variants 5", region=STRESS),
+    "stress_smith_waterman": Set(("stress",), "--smith-waterman-dangling-end-match-value 3 --smith-waterman-dangling-end-gap-open-penalty -9 "
+                                 "--smith-waterman-haplotype-to-reference-gap-open-penalty -150 "
+                                 "--smith-waterman-read-to-haplotype-mismatch-penalty -4", region=STRESS),
+    "stress_soft_clip_ends": Set(("stress",), GVCF + "--soft-clip-low-quality-ends -mbq 22", region=STRESS),
     "stress_bamout": Set(("stress",), "-bamout {out}.bam --bam-writer-type ALL_POSSIBLE_HAPLOTYPES", files=("bam",), region=STRESS),
     "stress_alleles": Set(("stress",), "-bamout {out}.bam --alleles {hg002_known} --max-mnp-distance 1", files=("bam",), region=STRESS),
     "stress_alleles_gvcf": Set(("stress",), GVCF + "--alleles {hg002_known} -A AssemblyComplexity", region=STRESS),
@@ -271,6 +301,10 @@ GROUPS = [
     ["--minimum-mapping-quality 0", "--minimum-mapping-quality 40"],
     ["--max-reads-per-alignment-start 0", "--max-reads-per-alignment-start 2", "--max-reads-per-alignment-start 9"],
     ["--min-pruning 1", "--min-pruning 3"],
+    ["--adaptive-pruning", "--adaptive-pruning --pruning-lod-threshold 0 --max-unpruned-variants 4"],
+    ["--soft-clip-low-quality-ends"],
+    ["--smith-waterman-dangling-end-match-value 8", "--smith-waterman-haplotype-to-reference-mismatch-penalty -90",
+     "--smith-waterman-read-to-haplotype-gap-open-penalty -10"],
     ["--kmer-size 15", "--kmer-size 21 --kmer-size 41"],
     ["--dont-increase-kmer-sizes-for-cycles"],
     ["--allow-non-unique-kmers-in-ref"],

@@ -29,6 +29,7 @@ from gpugenome.kernels.assembly_graph_cpu import (
     ref_sink,
     ref_source,
 )
+from gpugenome.kernels.assembly_pruning_cpu import ERROR_RATE, weigh_adaptively
 from gpugenome.kernels.assembly_threading_cpu import (
     SLACK,
     build,
@@ -142,14 +143,17 @@ def threading_scratch(total, longest, shortest, samples, pruning_samples):
     slot, seen = np.zeros((_power_of_two(2 * total), 2), np.int32), np.zeros((_power_of_two(2 * longest), 2), np.int32)
     segment, passes = np.empty((16, 2), np.int64), np.zeros(n, np.int32)
     ahead, behind = np.empty(n + SLACK, np.uint8), np.empty(n + 2 * SLACK, np.uint8)
-    path, work = np.empty(n, np.int32), np.empty(n, np.int32)
-    return v, e, g, text, text_qual, run, sample_seen, top, kmer, kmer_hash, slot, seen, segment, ahead, behind, passes, path, work
+    path, work, chain = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
+    return v, e, g, text, text_qual, run, sample_seen, top, kmer, kmer_hash, slot, seen, segment, ahead, behind, passes, path, work, chain
 
 
 @jit
-def threaded_graph(first, last, base, qual, base_offset, cigar, cigar_offset, sample, repeats, ref, k, shortest, settings, scratch):
+def threaded_graph(
+    first, last, base, qual, base_offset, cigar, cigar_offset, sample, repeats, ref, k, shortest, settings, adaptive, scratch
+):
     """The pruned graph of a reference and reads first..last, in scratch (v, e, g): (GRAPH, UNUSABLE or NOTHING, bases of its text)."""
-    v, e, g, text, text_qual, run, sample_seen, top, kmer, kmer_hash, slot, seen, segment, ahead, behind, passes, path, work = scratch
+    (v, e, g, text, text_qual, run, sample_seen, top, kmer, kmer_hash, slot, seen, segment, ahead, behind, passes, path, work,
+     chain) = scratch  # fmt: skip
     if len(ref) < k:
         return NOTHING, np.int64(0)
     used, runs = _load(
@@ -162,7 +166,11 @@ def threaded_graph(first, last, base, qual, base_offset, cigar, cigar_offset, sa
         len(ref), k, text, run, runs, repeats, unique_reference, v, e, g, top, kmer, kmer_hash, slot, seen, sample_seen, segment, ahead,
         behind, passes,
     )  # fmt: skip
-    prune_chains(v, e, g, settings[MIN_PRUNING], kmer, work, path)
+    min_pruning = settings[MIN_PRUNING]
+    if adaptive[ERROR_RATE] > 0:
+        weigh_adaptively(v, e, g, adaptive, k, text, work, path, chain)
+        min_pruning = 1
+    prune_chains(v, e, g, min_pruning, kmer, work, path)
     if has_cycle(v, e, g, work) or (not settings[ANY_COMPLEXITY] and is_low_complexity(g)):
         return UNUSABLE, used
     return GRAPH, used
@@ -171,14 +179,14 @@ def threaded_graph(first, last, base, qual, base_offset, cigar, cigar_offset, sa
 @jit
 def clean_graphs(
     begin, end, wanted, region_offset, base, qual, base_offset, cigar, cigar_offset, sample, samples, low, high, contig, k, shortest,
-    settings, scores, repeats, status,
+    settings, adaptive, scores, repeats, status,
 ):  # fmt: skip
     """Graphs of regions begin..end for k-mers of k bases.
 
     wanted: bool[r]. Reads of region r: rows region_offset[r]:region_offset[r + 1] of base, qual (uint8 by base_offset), cigar (uint32
     words by cigar_offset) and sample (int32, below `samples`). low, high: int32[r], reference span; contig: uint8. shortest: the smallest
-    k-mer size in use. settings: int64[7]. scores: int64[4] match, mismatch, gap open, gap extend of dangling ends. repeats: uint8 by read,
-    1 at first, passed on from smaller k-mers to larger ones. Output: status int8[r] (not written where not wanted).
+    k-mer size in use. settings: int64[7]. adaptive: float64[4], see assembly_pruning_cpu. scores: int64[4] match, mismatch, gap
+    open, gap extend of dangling ends. repeats: uint8 by read, 1 at first, passed on from smaller k-mers to larger ones. Output: status int8[r] (not written where not wanted).
     Returns (last base of each vertex uint8, edges int32[., 4], vertices and edges of each region int64[end - begin, 2]); the source is the
     only vertex that no edge leads to, its bases are the first k of the reference.
     """
@@ -191,7 +199,8 @@ def clean_graphs(
             for i in range(region_offset[r], region_offset[r + 1]):
                 longest = max(longest, base_offset[i + 1] - base_offset[i])
     scratch = threading_scratch(total, longest, shortest, samples, settings[PRUNING_SAMPLES])
-    v, e, g, text, text_qual, run, sample_seen, top, kmer, kmer_hash, slot, seen, segment, ahead, behind, passes, path, work = scratch
+    (v, e, g, text, text_qual, run, sample_seen, top, kmer, kmer_hash, slot, seen, segment, ahead, behind, passes, path, work,
+     chain) = scratch  # fmt: skip
     n = len(path)
     ref_path, ref_text, alt_text = np.empty(n, np.int32), np.empty(n + k, np.uint8), np.empty(n + k, np.uint8)
     bases, edges = np.empty(1 << 16, np.uint8), np.empty((1 << 16, 4), np.int32)
@@ -200,10 +209,12 @@ def clean_graphs(
         if not wanted[r]:
             continue
         ref = contig[low[r] : high[r]]
-        scratch = v, e, g, text, text_qual, run, sample_seen, top, kmer, kmer_hash, slot, seen, segment, ahead, behind, passes, path, work
+        scratch = (
+            v, e, g, text, text_qual, run, sample_seen, top, kmer, kmer_hash, slot, seen, segment, ahead, behind, passes, path, work, chain
+        )  # fmt: skip
         status[r], used = threaded_graph(
             region_offset[r], region_offset[r + 1], base, qual, base_offset, cigar, cigar_offset, sample, repeats, ref, k, shortest,
-            settings, scratch,
+            settings, adaptive, scratch,
         )  # fmt: skip
         if status[r] != GRAPH:
             continue

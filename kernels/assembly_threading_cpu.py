@@ -447,16 +447,16 @@ def build(
 
 
 @jit
-def _chain(v, e, x, min_pruning, remove, n):
-    """Walk the chain that edge x begins; (its last vertex, new length of `remove`, to which a chain too weak is added)."""
-    first, begin, keep = e[x, SRC], n, False
+def walk_chain(v, e, x, min_pruning, edges, n):
+    """Walk the chain that edge x begins, listing its edges from edges[n] on: (its last vertex, new n, whether it is strong enough)."""
+    first, keep = e[x, SRC], False
     while True:
         keep = keep or e[x, REF] > 0 or e[x, PRUNE] >= min_pruning
-        remove[n] = x
+        edges[n] = x
         n += 1
         last = e[x, DST]
         if v[last, OUT_N] != 1 or v[last, IN_N] > 1 or last == first:
-            return last, begin if keep else n
+            return last, n, keep
         x = v[last, OUT_FIRST]
 
 
@@ -480,7 +480,8 @@ def prune_chains(v, e, g, min_pruning, kmer, queue, remove):
         x = v[queue[head], OUT_FIRST]
         head += 1
         while x >= 0:
-            last, n = _chain(v, e, x, min_pruning, remove, n)
+            last, stop, keep = walk_chain(v, e, x, min_pruning, remove, n)
+            n = n if keep else stop
             if v[last, MARK] != seen:
                 v[last, MARK] = seen
                 queue[tail] = last

@@ -145,8 +145,8 @@ def test_no_reads_short_references_and_unwanted_regions():
     assert [(h[0], h[1], h[2], h[3]) for h in assembled(ref, [])] == [(ref, "300M", True, 0)]
     assert [h[0] for h in assembled("ACGT", ["ACGTACGTACGT"])] == ["ACGT"]
     assert assembled(ref, [ref], wanted=False) == []
-    with pytest.raises(UserError, match="--adaptive-pruning is not supported"):
-        assembled(ref, [ref], adaptive_pruning=True)
+    with pytest.raises(UserError, match="--adaptive-pruning-initial-error-rate is 0"):
+        assembled(ref, [ref], adaptive_pruning=True, adaptive_pruning_initial_error_rate=0)
 
 
 def random_region(rng):

@@ -58,7 +58,7 @@ def cpu_graphs(columns, wanted, k, shortest, settings, scratch):
     found = []
     for r in np.flatnonzero(wanted):
         status, _ = threaded_graph(
-            region_offset[r], region_offset[r + 1], *reads, repeats, contig[low[r] : high[r]], k, shortest, settings, scratch
+            region_offset[r], region_offset[r + 1], *reads, repeats, contig[low[r] : high[r]], k, shortest, settings, np.zeros(4), scratch
         )
         found.append((status, v[: g[MADE_V]].copy(), e[: g[MADE_E]].copy(), g.copy()))
     return found

@@ -1,6 +1,7 @@
 """HaplotypeCaller's arguments under GATK's names, for `haplotypecaller` and `germline`."""
 
 import functools
+from dataclasses import replace
 
 import click
 
@@ -38,7 +39,13 @@ _ARGUMENTS = [
     ("max_reads_per_alignment_start", None, click.IntRange(0), False, "Reads kept of one start; 0 for all."),
     ("min_pruning", None, click.IntRange(0), False, "Least support of a path in the assembly graph."),
     ("num_pruning_samples", None, _COUNT, False, "Samples that must pass the pruning."),
+    ("adaptive_pruning", None, bool, False, "Prune what looks like errors beside the paths around it (as Mutect2), whatever --min-pruning."),
+    ("adaptive_pruning_initial_error_rate", None, float, False, "First guess of errors a base of adaptive pruning."),
+    ("pruning_lod_threshold", None, float, False, "Least log odds (ln) of a path that adaptive pruning keeps."),
+    ("pruning_seeding_lod_threshold", None, float, False, "Least log odds (ln) of a path that adaptive pruning starts from."),
+    ("max_unpruned_variants", None, click.IntRange(0), False, "Most variants of a graph after adaptive pruning."),
     ("kmer_size", None, click.IntRange(1), True, "k of the assembly graphs."),
+    ("soft_clip_low_quality_ends", None, bool, False, "Clip low-quality ends of reads softly, not hard."),
     ("dont_use_soft_clipped_bases", None, bool, False, "Leave soft-clipped bases out."),
     ("max_mnp_distance", "mnp-dist", click.IntRange(0), False, "Substitutions this near become one MNP."),
     ("force_call_filtered_alleles", "genotype-filtered-alleles", bool, False, "Also alleles of --alleles that a filter has taken out."),
@@ -80,6 +87,13 @@ _ARGUMENTS = [
     ("disable_tool_default_annotations", None, bool, False, "Only annotations that are asked for."),
     ("sites_only_vcf_output", None, bool, False, "No genotypes in the output."),
 ]  # fmt: skip
+# (field of CallerOptions, field of its SmithWatermanParameters, argument, type)
+_SMITH_WATERMAN = [
+    (f"{aligned}_smith_waterman", score, f"smith_waterman_{aligned}_{score}_{'value' if score == 'match' else 'penalty'}",
+     click.IntRange(min=0) if score == "match" else click.IntRange(max=0))
+    for aligned in ("dangling_end", "haplotype_to_reference", "read_to_haplotype")
+    for score in ("match", "mismatch", "gap_open", "gap_extend")
+]  # fmt: skip
 GatkCommand = gatk_command("HaplotypeCaller", UNSUPPORTED_HAPLOTYPECALLER)
 _NAMES = {"read_filters": ("read-filter", "RF"), "disabled_read_filters": ("disable-read-filter", "DF")}
 
@@ -91,10 +105,13 @@ def caller_options(function):
     @functools.wraps(function)
     def wrapped(**given):
         values = {name: given.pop(name) for name, *_ in _ARGUMENTS}
+        scores = [(field, score, given.pop(name)) for field, score, name, _ in _SMITH_WATERMAN]
         repeatable = {name for name, _, _, many, _ in _ARGUMENTS if many}
         chosen = {k: tuple(v) if k in repeatable else v for k, v in values.items() if v not in (None, ())}
         if "gvcf_gq_bands" in chosen and list(chosen["gvcf_gq_bands"]) != sorted(set(chosen["gvcf_gq_bands"])):
             raise UserError("--gvcf-gq-bands: expected growing numbers, each once")
+        for field in dict.fromkeys(field for field, *_ in scores):
+            chosen[field] = replace(getattr(defaults, field), **{s: n for f, s, n in scores if f == field and n is not None})
         caller = CallerOptions(**chosen)
         if caller.max_genotype_count <= caller.sample_ploidy and not caller.with_reference_confidence:
             most, ploidy = caller.max_genotype_count, caller.sample_ploidy
@@ -102,6 +119,9 @@ def caller_options(function):
                             "expected at least as many")  # fmt: skip
         return function(caller=caller, **given)
 
+    for field, score, name, kind in reversed(_SMITH_WATERMAN):
+        text = f"Score of an alignment.  [default: {getattr(getattr(defaults, field), score)}]"
+        wrapped = click.option("--" + name.replace("_", "-"), name, type=kind, default=None, help=text)(wrapped)
     for name, short, kind, many, text in reversed(_ARGUMENTS):
         long, short = _NAMES.get(name, (name.replace("_", "-"), short))
         names = ["--" + long, *(["-" + short] if short else []), name]

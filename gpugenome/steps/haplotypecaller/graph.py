@@ -3,7 +3,7 @@
 import numpy as np
 
 from gpugenome.errors import UserError
-from gpugenome.kernels import assembly_graphs_cpu, assembly_haplotypes_cpu, assembly_paths_cpu
+from gpugenome.kernels import assembly_graphs_cpu, assembly_haplotypes_cpu, assembly_paths_cpu, assembly_pruning_cpu
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.steps.haplotypecaller.columns import CallerReads, Haplotypes, RegionBatch, RegionReads
 from gpugenome.steps.haplotypecaller.options import CallerOptions, SmithWatermanParameters
@@ -14,8 +14,8 @@ KMER_STEP, MORE_KMER_SIZES = 10, 6
 
 
 def _check(options: CallerOptions) -> None:
-    if options.adaptive_pruning:
-        raise UserError("--adaptive-pruning is not supported, expected the fixed threshold of --min-pruning")
+    if options.adaptive_pruning and not 0 < options.adaptive_pruning_initial_error_rate <= 1:
+        raise UserError(f"--adaptive-pruning-initial-error-rate is {options.adaptive_pruning_initial_error_rate}, expected above 0, at most 1")
     for name in ("num_pruning_samples", "max_num_haplotypes_in_population"):
         if getattr(options, name) < 1:
             raise UserError(f"--{name.replace('_', '-')} is {getattr(options, name)}, expected 1 or more")
@@ -26,13 +26,24 @@ def _check(options: CallerOptions) -> None:
 def _settings(options: CallerOptions, any_complexity: bool, any_repeats: bool) -> np.ndarray:
     """int64[7] of `kernels.assembly_graphs_cpu`."""
     out = np.empty(7, np.int64)
-    out[assembly_graphs_cpu.MIN_PRUNING] = options.min_pruning
+    out[assembly_graphs_cpu.MIN_PRUNING] = 0 if options.adaptive_pruning else options.min_pruning
     out[assembly_graphs_cpu.PRUNING_SAMPLES] = options.num_pruning_samples
     out[assembly_graphs_cpu.MIN_BRANCH] = options.min_dangling_branch_length
     out[assembly_graphs_cpu.ALL_BRANCHES] = options.recover_all_dangling_branches
     out[assembly_graphs_cpu.MIN_QUALITY] = options.min_base_quality_score
     out[assembly_graphs_cpu.ANY_COMPLEXITY] = any_complexity
     out[assembly_graphs_cpu.ANY_REPEATS] = any_repeats
+    return out
+
+
+def _adaptive(options: CallerOptions) -> np.ndarray:
+    """float64[4] of `kernels.assembly_pruning_cpu`."""
+    out = np.zeros(4)
+    if options.adaptive_pruning:
+        out[assembly_pruning_cpu.ERROR_RATE] = options.adaptive_pruning_initial_error_rate
+        out[assembly_pruning_cpu.LOG_ODDS] = options.pruning_lod_threshold
+        out[assembly_pruning_cpu.SEEDING_LOG_ODDS] = options.pruning_seeding_lod_threshold
+        out[assembly_pruning_cpu.MOST_VARIANTS] = options.max_unpruned_variants
     return out
 
 
@@ -63,7 +74,8 @@ class _Assembler:
         graphs = run_chunks(
             assembly_graphs_cpu.clean_graphs, n, self._threads, wanted, f.region_offset, f.base, f.qual, f.base_offset, f.cigar,
             f.cigar_offset, self._sample, int(self._sample.max(initial=-1)) + 1, *span, min(o.kmer_size),
-            _settings(o, any_complexity, any_repeats), _scores(o.dangling_end_smith_waterman), self._repeats, status,
+            _settings(o, any_complexity, any_repeats), _adaptive(o), _scores(o.dangling_end_smith_waterman),
+            self._repeats, status,
         )  # fmt: skip
         size = np.concatenate([p[2] for p in graphs])
         parts = run_chunks(

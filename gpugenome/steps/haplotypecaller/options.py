@@ -4,6 +4,7 @@ Field names are GATK's long argument names with underscores, so a message can na
 Source: HaplotypeCallerArgumentCollection and the collections it contains.
 """
 
+import math
 from dataclasses import dataclass
 
 DEFAULT_GQ_BANDS = (*range(1, 61), 70, 80, 90, 99)
@@ -65,6 +66,10 @@ class CallerOptions:
     num_pruning_samples: int = 1
     min_pruning: int = 2
     adaptive_pruning: bool = False
+    adaptive_pruning_initial_error_rate: float = 0.001
+    pruning_lod_threshold: float = math.log(10.0)
+    pruning_seeding_lod_threshold: float = 4.0 * math.log(10.0)
+    max_unpruned_variants: int = 100
     min_dangling_branch_length: int = 4
     recover_all_dangling_branches: bool = False
     max_num_haplotypes_in_population: int = 128
