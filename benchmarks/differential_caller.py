@@ -268,7 +268,8 @@ SHARED_SETS = {
     "stress_double": Set(("stress",), "--native-pair-hmm-use-double-precision --pcr-indel-model HOSTILE", region=STRESS),
     "stress_adaptive": Set(("stress",), "--adaptive-pruning -stand-call-conf 0", region=STRESS),
     "stress_adaptive_few": Set(("stress",), "--adaptive-pruning --pruning-lod-threshold -5 --max-unpruned-variants 5", region=STRESS),
-    "stress_smith_waterman": Set(("stress",), "--smith-waterman-dangling-end-match-value 3 --smith-waterman-dangling-end-gap-open-penalty -9 "
+    "stress_smith_waterman": Set(("stress",), "--smith-waterman-dangling-end-match-value 3 "
+                                 "--smith-waterman-dangling-end-gap-open-penalty -9 "
                                  "--smith-waterman-haplotype-to-reference-gap-open-penalty -150 "
                                  "--smith-waterman-read-to-haplotype-mismatch-penalty -4", region=STRESS),
     "stress_soft_clip_ends": Set(("stress",), GVCF + "--soft-clip-low-quality-ends -mbq 22", region=STRESS),

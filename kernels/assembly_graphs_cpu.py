@@ -38,12 +38,12 @@ from gpugenome.kernels.assembly_threading_cpu import (
     prune_chains,
     usable_runs,
 )
+from gpugenome.kernels.cigar_cpu import soft_clips
 from gpugenome.kernels.launch import jit
 
 MIN_PRUNING, PRUNING_SAMPLES, MIN_BRANCH, ALL_BRANCHES, MIN_QUALITY, ANY_COMPLEXITY, ANY_REPEATS = 0, 1, 2, 3, 4, 5, 6
 """Slots of `settings` int64[7]. ANY_COMPLEXITY: graphs with many k-mers that are not unique are used as well. ANY_REPEATS: k-mers may
 repeat in the reference."""
-_S, _H = 4, 5
 UNUSABLE, NOTHING, JUST_REFERENCE, GRAPH = 0, 1, 2, 3
 """What came of a region: no usable graph; a k-mer size that ends the search without haplotypes; only the reference; a graph."""
 
@@ -54,22 +54,6 @@ def _power_of_two(n):
     while p < n:
         p *= 2
     return p
-
-
-@jit
-def soft_clips(cigar):
-    """Soft-clipped bases at the left and at the right end."""
-    left, right, inside = np.int64(0), np.int64(0), False
-    for w in cigar:
-        op = w & 15
-        if op == _S:
-            if inside:
-                right = np.int64(w >> 4)
-            else:
-                left = np.int64(w >> 4)
-        elif op != _H:
-            inside = True
-    return left, right
 
 
 @jit
@@ -185,8 +169,9 @@ def clean_graphs(
 
     wanted: bool[r]. Reads of region r: rows region_offset[r]:region_offset[r + 1] of base, qual (uint8 by base_offset), cigar (uint32
     words by cigar_offset) and sample (int32, below `samples`). low, high: int32[r], reference span; contig: uint8. shortest: the smallest
-    k-mer size in use. settings: int64[7]. adaptive: float64[4], see assembly_pruning_cpu. scores: int64[4] match, mismatch, gap
-    open, gap extend of dangling ends. repeats: uint8 by read, 1 at first, passed on from smaller k-mers to larger ones. Output: status int8[r] (not written where not wanted).
+    k-mer size in use. settings: int64[7]. adaptive: float64[4], see assembly_pruning_cpu. scores: int64[4] match, mismatch, gap open, gap
+    extend of dangling ends. repeats: uint8 by read, 1 at first, passed on from smaller k-mers to larger ones. Output: status int8[r] (not
+    written where not wanted).
     Returns (last base of each vertex uint8, edges int32[., 4], vertices and edges of each region int64[end - begin, 2]); the source is the
     only vertex that no edge leads to, its bases are the first k of the reference.
     """

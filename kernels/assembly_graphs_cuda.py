@@ -25,7 +25,6 @@ from gpugenome.kernels.assembly_graphs_cpu import (
     MIN_QUALITY,
     NOTHING,
     UNUSABLE,
-    soft_clips,
 )
 from gpugenome.kernels.assembly_threading_cpu import (
     READ,
@@ -47,6 +46,7 @@ from gpugenome.kernels.assembly_threading_cuda import (
     thread,
     usable_runs,
 )
+from gpugenome.kernels.cigar_cpu import soft_clips
 from gpugenome.kernels.launch import jit
 from gpugenome.kernels.launch_cuda import kernel
 

@@ -317,3 +317,19 @@ def left_align(cigar, ref, read, read_start, work, out, st):
     for i in range(n_work - 1, -1, -1):
         builder_add(out, st, np.int64(work[i] >> 4), np.int64(work[i] & 15))
     return builder_make(out, st)
+
+
+@jit
+def soft_clips(cigar):
+    """Soft-clipped bases at the left and at the right end."""
+    left, right, inside = np.int64(0), np.int64(0), False
+    for w in cigar:
+        op = w & 15
+        if op == OP_S:
+            if inside:
+                right = np.int64(w >> 4)
+            else:
+                left = np.int64(w >> 4)
+        elif op != OP_H:
+            inside = True
+    return left, right

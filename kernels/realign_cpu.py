@@ -16,6 +16,7 @@ from gpugenome.kernels.cigar_cpu import (
     left_align,
     read_length,
     ref_length,
+    soft_clips,
 )
 from gpugenome.kernels.launch import jit
 from gpugenome.kernels.smith_waterman_cpu import align_one, scratch
@@ -256,7 +257,8 @@ def realign(begin, end, rows, region, span_start, start, base, base_offset, ciga
             hap_base_offset, hap_cigar, hap_cigar_offset, hap_is_reference, scores, new_start):  # fmt: skip
     """Reads rows[begin:end] on the reference by way of their best haplotype (best -1: left as they are).
 
-    region: int64 by read. span_start: int32 by region, where its haplotypes begin. scores: int64[4]: match, mismatch, gap open, extend.
+    base: uint8 by base_offset, without what is soft clipped; the clips are put back into the CIGAR. region: int64 by read. span_start:
+    int32 by region, where its haplotypes begin. scores: int64[4]: match, mismatch, gap open, extend.
     new_start: int32 by position in rows. Returns (CIGAR words of all, elements of each).
     """
     longest_read, longest_hap = 1, 1
@@ -317,6 +319,16 @@ def realign(begin, end, rows, region, span_start, start, base, base_offset, ciga
             used += len(old) - tail
         count[x - begin] = used - from_
     return words[:used].copy(), count
+
+
+@jit
+def without_soft_clips(begin, end, base, qual, base_offset, cigar, cigar_offset, core_base, core_qual, core_offset):
+    """Copy the bases and qualities (uint8 by base_offset) of reads begin..end that no soft clip has; core_offset: int64[n + 1]."""
+    for i in range(begin, end):
+        left, _ = soft_clips(cigar[cigar_offset[i] : cigar_offset[i + 1]])
+        a, n = base_offset[i] + left, core_offset[i + 1] - core_offset[i]
+        core_base[core_offset[i] : core_offset[i + 1]] = base[a : a + n]
+        core_qual[core_offset[i] : core_offset[i + 1]] = qual[a : a + n]
 
 
 @jit

@@ -39,7 +39,7 @@ _ARGUMENTS = [
     ("max_reads_per_alignment_start", None, click.IntRange(0), False, "Reads kept of one start; 0 for all."),
     ("min_pruning", None, click.IntRange(0), False, "Least support of a path in the assembly graph."),
     ("num_pruning_samples", None, _COUNT, False, "Samples that must pass the pruning."),
-    ("adaptive_pruning", None, bool, False, "Prune what looks like errors beside the paths around it (as Mutect2), whatever --min-pruning."),
+    ("adaptive_pruning", None, bool, False, "Prune what looks like errors beside its surroundings; --min-pruning does not count."),
     ("adaptive_pruning_initial_error_rate", None, float, False, "First guess of errors a base of adaptive pruning."),
     ("pruning_lod_threshold", None, float, False, "Least log odds (ln) of a path that adaptive pruning keeps."),
     ("pruning_seeding_lod_threshold", None, float, False, "Least log odds (ln) of a path that adaptive pruning starts from."),

@@ -14,8 +14,8 @@ KMER_STEP, MORE_KMER_SIZES = 10, 6
 
 
 def _check(options: CallerOptions) -> None:
-    if options.adaptive_pruning and not 0 < options.adaptive_pruning_initial_error_rate <= 1:
-        raise UserError(f"--adaptive-pruning-initial-error-rate is {options.adaptive_pruning_initial_error_rate}, expected above 0, at most 1")
+    if options.adaptive_pruning and not 0 < (rate := options.adaptive_pruning_initial_error_rate) <= 1:
+        raise UserError(f"--adaptive-pruning-initial-error-rate is {rate}, expected above 0 and at most 1")
     for name in ("num_pruning_samples", "max_num_haplotypes_in_population"):
         if getattr(options, name) < 1:
             raise UserError(f"--{name.replace('_', '-')} is {getattr(options, name)}, expected 1 or more")

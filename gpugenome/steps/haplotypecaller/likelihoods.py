@@ -103,6 +103,18 @@ def pair_hmm(
     return result
 
 
+def _core(trimmed: RegionReads, threads):
+    """(base, qual, base_offset) of reads without what is soft clipped: what the PairHMM and the realignment see."""
+    soft = offsets(np.where(trimmed.cigar & 15 == 4, trimmed.cigar >> 4, 0))
+    if not soft[-1]:
+        return trimmed.base, trimmed.qual, trimmed.base_offset
+    core_offset = offsets(np.diff(trimmed.base_offset) - np.diff(soft[trimmed.cigar_offset]))
+    base, qual = (np.empty(int(core_offset[-1]), np.uint8) for _ in range(2))
+    run_chunks(realign_cpu.without_soft_clips, len(trimmed), threads, trimmed.base, trimmed.qual, trimmed.base_offset, trimmed.cigar,
+               trimmed.cigar_offset, base, qual, core_offset)  # fmt: skip
+    return base, qual, core_offset
+
+
 def likelihoods(
     reads: CallerReads, assembly: AssemblyBatch, options: CallerOptions, threads: int = 1, backend: Backend | None = None
 ) -> LikelihoodBatch:
@@ -113,9 +125,10 @@ def likelihoods(
     backend = backend or Backend("cpu", threads)
     trimmed, region = _in_matrix_order(reads, assembly.trimmed, threads)
     n, row = len(trimmed), trimmed.region_offset
-    base_qual, gap_qual = np.empty_like(trimmed.qual), np.empty_like(trimmed.qual)
+    base, qual, base_offset = _core(trimmed, threads)
+    base_qual, gap_qual = np.empty_like(qual), np.empty_like(qual)
     run_chunks(
-        realign_cpu.hmm_qualities, n, threads, trimmed.base, trimmed.qual, trimmed.base_offset, reads.mapq[trimmed.source],
+        realign_cpu.hmm_qualities, n, threads, base, qual, base_offset, reads.mapq[trimmed.source],
         not options.disable_cap_base_qualities_to_map_quality, options.base_quality_score_threshold, pcr_table(options.pcr_indel_model),
         base_qual, gap_qual,
     )  # fmt: skip
@@ -130,7 +143,7 @@ def likelihoods(
     matrix = np.zeros(len(pair_read))
     wanted = np.flatnonzero(trimmed.filtered[pair_read] == 0)
     mismapping = options.phred_scaled_global_read_mismapping_rate
-    sequences = trimmed.base, base_qual, gap_qual, trimmed.base_offset, table.base, table.base_offset
+    sequences = base, base_qual, gap_qual, base_offset, table.base, table.base_offset
     double = options.native_pair_hmm_use_double_precision
     matrix[wanted] = pair_hmm(*sequences, pair_read[wanted], pair_hap[wanted], double, backend)
     if not 0 <= mismapping <= _HIDING_CAP or options.disable_symmetric_hmm_normalizing:
@@ -138,7 +151,7 @@ def likelihoods(
         matrix[lost] = pair_hmm(*sequences, pair_read[lost], pair_hap[lost], True, backend)
     keep, best = np.empty(n, np.uint8), np.empty(n, np.int32)
     run_chunks(
-        realign_cpu.cap_and_filter, n, threads, region, trimmed.base_offset, trimmed.filtered, row, matrix, matrix_offset,
+        realign_cpu.cap_and_filter, n, threads, region, base_offset, trimmed.filtered, row, matrix, matrix_offset,
         table.offset, table.is_reference, table.cigar_offset, mismapping * -0.1 if mismapping >= 0 else -np.inf,
         options.disable_symmetric_hmm_normalizing, options.expected_mismatch_rate_for_read_disqualification, keep, best,
     )  # fmt: skip
@@ -147,7 +160,7 @@ def likelihoods(
     sw = options.read_to_haplotype_smith_waterman
     start = np.empty(len(rows), np.int32)
     parts = run_chunks(
-        realign_cpu.realign, len(rows), threads, rows, region, assembly.trimmed_start, trimmed.start, trimmed.base, trimmed.base_offset,
+        realign_cpu.realign, len(rows), threads, rows, region, assembly.trimmed_start, trimmed.start, base, base_offset,
         trimmed.cigar, trimmed.cigar_offset, best, table.offset, table.base, table.base_offset,
         table.cigar, table.cigar_offset, table.is_reference,
         np.array([sw.match, sw.mismatch, sw.gap_open, sw.gap_extend], np.int64), start,
