@@ -150,6 +150,9 @@ def _informative_offsets(base, qual, cigar, first, at, ref, size, scratch):
         limit = informative_limit(n, len(base), first, at, len(ref), size)
         if limit > first:
             _mark_plausible(out_base[:n], out_qual[:n], first, ref, at - first, size, limit, own, plausible)
+            for t in range(first, limit):  # with a soft clip in front, offsets of aligned bases may fall on deleted ones
+                if out_base[t] == GAP:
+                    plausible[t] = 0
     else:
         limit = informative_limit(n, n, first, at, len(ref), size)
         if limit > first:

@@ -106,6 +106,11 @@ def _informative_offsets(lane, base, qual, cigar, first, at, ref, size, own, lai
     limit = informative_limit(n, bases, first, at, np.int64(len(ref)), size)
     if limit > first:
         _mark(lane, base, qual, n, first, ref, at - first, size, limit, own, laid[2])
+        if indel:
+            for t in range(first + lane, limit, 32):
+                if base[t] == GAP:
+                    laid[2, t] = 0
+            cuda.syncwarp()
     return limit
 
 
