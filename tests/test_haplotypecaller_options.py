@@ -11,4 +11,4 @@ def test_is_what_gatk_wrote(name, demo, tmp_path):
 
 
 def test_all_runs_are_here():
-    assert len(recorded()) == 99
+    assert len(recorded()) == 107

@@ -73,6 +73,8 @@ def informative(laid, quals, length, ref, first, shift, k, size=10):
     limit = (last - 1 if short else last) if last <= second else second + 1
     if k >= limit:
         return False
+    if laid[k] == "-":  # the offset counts a soft clip in front, the bases laid out do not
+        return True
 
     def cost(i, j):
         total = None
