@@ -4,13 +4,13 @@
 read's seeds and chains lie (steps/chained_reads.py), so nothing depends on the order in which threads run. The functions for one read
 are the CPU's. Reads that do not fit the bounded storage are the caller's to give to the CPU. The index stays on the device.
 
-Memory, a read of 150 bases, from counts on the 2 Mb set (12 searches and 9 intervals a read, 15 seeds, 1.4 chains kept): a search is
-about 10 dependent steps of one suffix array entry and one or two words of text, each a random sector of 32 bytes: some 12 * 10 * 2.5 * 32
-B = 10 kB a read and, one after the other, 240 latencies of 600 ns = 150 us. 50,000 reads in flight hide that: 10 kB at half of an
-H100's 3.35 TB/s (what random sectors reach) is 6 ns a read, 1.6e8 reads/s; with the 50,000 of a batch in one wave 0.3 to 0.5 ms a batch,
-1e8 reads/s. Looking up: 15 random sectors, 0.5 kB. Chains: some 200 bytes of tables a seed, written and read, 6 kB: 4 ns. Copies: 350
-bytes of FASTQ text in, 80 out a read: 20 us a thousand reads over PCIe 5, the slowest part.
-Registers and occupancy: see benchmarks/cuda_sass.py.
+Memory, a read of 150 bases (counted on 300 simulated reads of 2 Mb of chr20): 17 searches read 116 entries of the suffix array, as many
+places of the text, and 34 of the prefix table: some 280 random sectors of 32 bytes, 9 kB, one after the other: 250 latencies of
+600 ns, 150 us. A human genome has 90 times the rows a prefix, twice the steps. With the 50,000 reads of a batch under way at a time that is
+0.15 ms and the tail of the slowest reads, some 1e8 reads/s; at half of an H100's 3.35 TB/s, all that random sectors reach, 1.8e8 reads/s.
+Looking up: 12 sectors, 0.4 kB. Chains: 200 bytes of tables a seed, written and read, 5 kB: 3e8 reads/s. Copies: 400 bytes of FASTQ text and
+columns in, 80 out a read: 2e7 reads/s from ordinary host memory at 10 GB/s, the slowest part, and 100 times what a core seeds.
+Occupancy (benchmarks/cuda_sass.py): find_intervals 5 blocks of 4 warps a multiprocessor, make_chains (107 registers) 4.
 """
 
 import numba
