@@ -11,12 +11,14 @@ import ctypes.util
 import numpy as np
 from numba import types
 
+from gpugenome.kernels.deflate_cpu import HASH_BITS, MOST_SEQUENCES, deflate
 from gpugenome.kernels.launch import jit
 from gpugenome.kernels.memory import copy_bytes, load_u8, load_u16, load_u32, store_u8, store_u16, store_u32
 
 SLOT = 65536
 """Bytes of one output slot: the largest BGZF block."""
 _FRAME = 26  # 18 bytes of header and 8 of CRC and size around the deflated data
+_SMALL = 4096  # bytes of blocks for which libdeflate makes smaller codes
 
 
 def _library():
@@ -168,25 +170,34 @@ def _frame(slot, source, size, deflated):
 
 
 @jit
-def deflate_blocks(data, block_bytes, level, out, size):
+def deflate_blocks(data, block_bytes, level, quiet, out, size):
     """Deflate `data` in blocks of block_bytes (the last may be shorter), one after another into `out`.
 
-    Level 0 and blocks that would not fit are stored. out: uint8, SLOT bytes a block. size: int64[blocks], bytes of each finished block.
+    Level 0 and blocks that would not fit are stored; level 1 is `deflate_cpu`, for blocks of some size. quiet: int64[2, k], where base
+    qualities begin and end in data, in order. out: uint8, SLOT bytes a block. size: int64[blocks], bytes of each finished block.
 
     Returns
     -------
     Bytes of all blocks.
     """
+    table, sequences = np.empty(1 << HASH_BITS, np.uint16), np.empty(MOST_SEQUENCES, np.uint64)
+    counts, codes = np.empty((3, 320), np.uint32), np.empty((3, 320), np.uint32)
+    long_codes, small = np.empty(259, np.uint64), np.empty((6, 640), np.int64)
     source, target = np.int64(data.ctypes.data), np.int64(out.ctypes.data)
     compressor = _alloc_compressor(np.int32(level)) if level > 0 else np.int64(0)
-    at = np.int64(0)
+    at, first = np.int64(0), 0
     for i in range(size.size):
-        a = source + i * block_bytes
-        n = min(np.int64(block_bytes), data.size - i * block_bytes)
+        begin = np.int64(i * block_bytes)
+        end = min(begin + block_bytes, np.int64(data.size))
+        room = np.int64(min(SLOT - _FRAME, end - begin + 4))
+        while first < quiet.shape[1] and quiet[1, first] <= begin:
+            first += 1
         deflated = np.int64(0)
-        if level > 0:
-            deflated = _compress(compressor, a, n, target + at + 18, np.int64(min(SLOT - _FRAME, n + 4)))
-        size[i] = _frame(target + at, a, n, deflated)
+        if level == 1 and end - begin >= _SMALL:
+            deflated = deflate(data, begin, end, quiet, first, target + at + 18, room, table, sequences, counts, codes, long_codes, small)
+        elif level > 0:
+            deflated = _compress(compressor, source + begin, end - begin, target + at + 18, room)
+        size[i] = _frame(target + at, source + begin, end - begin, deflated)
         at += size[i]
     if level > 0:
         _free_compressor(compressor)

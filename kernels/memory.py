@@ -41,6 +41,7 @@ load_u64 = _load(types.uint64, 64)
 store_u8 = _store(types.uint8, 8)
 store_u16 = _store(types.uint16, 16)
 store_u32 = _store(types.uint32, 32)
+store_u64 = _store(types.uint64, 64)
 store_i32 = _store(types.int32, 32)
 
 

@@ -446,7 +446,8 @@ class Writer:
             raise InputError(self.path, "cannot be indexed: its records are not in coordinate order")
         self._place += int(batch.offset[-1] - batch.offset[0])
         try:
-            self._bgzf.write(batch.data[batch.offset[0] : batch.offset[-1]])
+            begin = batch.qual_start - batch.offset[0]
+            self._bgzf.write(batch.data[batch.offset[0] : batch.offset[-1]], np.stack([begin, begin + batch.seq_length]))
         except BrokenPipeError:
             self._finish_child()
             raise

@@ -162,8 +162,8 @@ class BgzfReader:
 class BgzfWriter:
     """Deflates what it is given into BGZF blocks of equal size on a handle, on threads of their own while the caller goes on.
 
-    handle: binary file. level: 0 (stored) to 12 (libdeflate). digest: object with `update`, fed with the file's bytes.
-    block_bytes: uncompressed bytes of a block.
+    handle: binary file. level: 0 (stored), 1 (our own, kernels/deflate_cpu.py), 2 to 12 (libdeflate). digest: object with `update`, fed
+    with the file's bytes. block_bytes: uncompressed bytes of a block.
     """
 
     def __init__(self, handle, path, level=2, threads=2, digest=None, block_bytes=BLOCK_BYTES):
@@ -173,9 +173,16 @@ class BgzfWriter:
         self._size = 0
         self._arenas, self._under_way = Arenas(), deque()
         self._block_sizes: list[np.ndarray] = []
+        # Where base qualities begin and end in the stream, and where in the stream what is pending begins.
+        self._quiet, self._place = np.empty((2, 0), np.int64), 0
 
-    def write(self, data: np.ndarray) -> None:
-        """Append bytes (uint8 array, not to be changed any more). Whole blocks are deflated and written as they fill up."""
+    def write(self, data: np.ndarray, quiet=None) -> None:
+        """Append bytes (uint8 array, not to be changed any more). Whole blocks are deflated and written as they fill up.
+
+        quiet: int64[2, k], where base qualities begin and end in data, in order; level 1 is faster and smaller when it knows.
+        """
+        if quiet is not None and self.level == 1:
+            self._quiet = np.concatenate([self._quiet, quiet + (self._place + self._size)], axis=1)
         begun = -self._size % self._block_bytes
         if self._size and data.size >= begun + self._unit_bytes:
             # Much at once: the block that was begun is filled up, the rest goes from where it lies.
@@ -195,10 +202,14 @@ class BgzfWriter:
         for a in range(0, data.size, self._unit_bytes):
             unit = data[a : a + self._unit_bytes]
             size = np.zeros(-(-unit.size // self._block_bytes), np.int64)
+            first, last = np.searchsorted(self._quiet[1], self._place, "right"), np.searchsorted(self._quiet[0], self._place + unit.size)
+            quiet = self._quiet[:, first:last] - self._place
+            self._place += unit.size
             out = self._arenas.take(size.size * kernel.SLOT)
-            future = start(self.threads, kernel.deflate_blocks, unit, self._block_bytes, self.level, out, size)
+            future = start(self.threads, kernel.deflate_blocks, unit, self._block_bytes, self.level, quiet, out, size)
             self._under_way.append((future, out, size))
             self._write_done(4 * self.threads)
+        self._quiet = self._quiet[:, np.searchsorted(self._quiet[1], self._place, "right") :]
 
     def _write_done(self, most):
         """Write what is deflated, and wait until at most so many units are under way."""

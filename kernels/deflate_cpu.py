@@ -1,0 +1,424 @@
+"""A fast deflate for blocks of alignment records: greedy matches of six bytes and more, one block of dynamic Huffman codes.
+
+Base qualities that change from base to base hardly repeat, and matches among them cost more bits than their bytes as literals do, and most
+of the time. So the caller says where the qualities are, and no match is looked for there. Qualities in long runs (binned ones) are
+treated like everything else. Elsewhere, the longer no match has been found the larger the steps in which one is looked for.
+Source: RFC 1951; Moffat and Katajainen 1995 (code lengths in place).
+"""
+
+import numpy as np
+
+from gpugenome.kernels.bits import leading_zeros, trailing_zeros
+from gpugenome.kernels.launch import jit
+from gpugenome.kernels.memory import load_u8, load_u16, load_u32, load_u64, store_u16, store_u32, store_u64
+
+HASH_BITS = 14
+LONGEST, FARTHEST = 258, 32768
+MOST_SEQUENCES = 65536 // 6 + 1
+LITERALS, DISTANCES = 286, 30
+END = 256
+LITERAL_LIMIT, DISTANCE_LIMIT, ORDER_LIMIT = 14, 15, 7
+"""Longest codes. Four literals of 14 bits and a rest of 7 fit into 64 bits."""
+PATIENCE = 4
+"""The step grows by one every 2^PATIENCE misses."""
+
+LOUD = 3
+"""Base qualities are not quiet where more than one in 2^LOUD begins a run of five."""
+
+_EXTRA = np.array([0] * 8 + [k // 4 - 1 for k in range(8, 28)] + [0], np.int64)
+_FIRST = np.concatenate([[3], 3 + np.cumsum(1 << _EXTRA[:27]), [258]]).astype(np.int64)
+_LENGTH_SYMBOL = (np.searchsorted(_FIRST, np.arange(LONGEST + 1), "right") - 1).astype(np.int64)
+"""Of a length: its symbol less 257. _FIRST, _EXTRA: first length of each symbol, and its extra bits."""
+_CODE_ORDER = np.array([16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15], np.int64)
+
+
+@jit
+def _runs_of_five(data, begin, end):
+    """At how many places of data[begin:end] five equal bytes begin."""
+    n = end - begin - 4
+    if n <= 0:
+        return 0
+    a, b, c, d, e = data[begin:], data[begin + 1 :], data[begin + 2 :], data[begin + 3 :], data[begin + 4 :]
+    runs = 0
+    for i in range(n):
+        runs += (a[i] == b[i]) & (b[i] == c[i]) & (c[i] == d[i]) & (d[i] == e[i])
+    return runs
+
+
+@jit
+def _quiet_ranges(data, begin, end, quiet, first):
+    """The number of ranges of quiet[:, first:] that begin before `end`; 0 where the bytes in them repeat too often for that name."""
+    count, runs, total = 0, 0, 0
+    while first + count < quiet.shape[1] and quiet[0, first + count] < end:
+        a, b = max(quiet[0, first + count], begin), min(quiet[1, first + count], end)
+        count += 1
+        runs += _runs_of_five(data, a, b)
+        total += b - a
+    return count if runs <= total >> LOUD else 0
+
+
+@jit
+def _hash_slot(table, word):
+    """The address in the table of the hash of the six lowest bytes of a word."""
+    return table + 2 * np.int64(((word << np.uint64(16)) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - HASH_BITS))
+
+
+@jit
+def _count(counts, symbol):
+    at = counts + 4 * symbol
+    store_u32(at, np.uint32(load_u32(at) + np.uint32(1)))
+
+
+@jit
+def _parse(source, n, quiet, begin, table, sequences, counts):
+    """Greedy parse of n bytes at an address into sequences (literals << 32 | length << 16 | distance - 1); returns how many.
+
+    quiet: int64[2, ranges], begins and ends of the ranges without matches, from `begin` on. table: address of uint16[2^HASH_BITS], zeros:
+    the latest place of each hash. counts: address of uint32[2, 320], raised by the symbols of literals and lengths, and of distances. The
+    literals after the last sequence are counted too.
+    """
+    found, q = 0, 0
+    anchor, i, misses = np.int64(0), np.int64(1), np.int64(0)
+    last = n - 16
+    stop = min(last, quiet[0, 0] - begin) if quiet.shape[1] else last
+    while i < last:
+        if i >= stop:
+            while q < quiet.shape[1] and quiet[0, q] - begin <= i:
+                i = max(i, quiet[1, q] - begin)
+                q += 1
+            stop = min(last, quiet[0, q] - begin) if q < quiet.shape[1] else last
+            misses = 0
+            continue
+        word = load_u64(source + i)
+        slot = _hash_slot(table, word)
+        c = np.int64(load_u16(slot))
+        store_u16(slot, np.uint16(i))
+        differing = word ^ load_u64(source + c)
+        if differing & np.uint64(0xFFFFFFFFFFFF) != 0 or i - c > FARTHEST:
+            misses += 1
+            i += 1 + (misses >> PATIENCE)
+            continue
+        length = np.int64(8)
+        if differing != 0:
+            length = trailing_zeros(differing) >> 3
+        else:
+            while i + length < last and length < LONGEST:
+                differing = load_u64(source + i + length) ^ load_u64(source + c + length)
+                if differing != 0:
+                    length += trailing_zeros(differing) >> 3
+                    break
+                length += 8
+        while i > anchor and c > 0 and load_u8(source + i - 1) == load_u8(source + c - 1):
+            i -= 1
+            c -= 1
+            length += 1
+        length = min(length, np.int64(LONGEST))
+        for j in range(anchor, i):
+            _count(counts, np.int64(load_u8(source + j)))
+        distance = np.uint64(i - c - 1)
+        sequences[found] = np.uint64(i - anchor) << np.uint64(32) | np.uint64(length) << np.uint64(16) | distance
+        found += 1
+        _count(counts, 257 + _LENGTH_SYMBOL[length])
+        _count(counts, 320 + _distance_symbol(distance))
+        for j in range(i + 1, min(i + length, last), 2):
+            store_u16(_hash_slot(table, load_u64(source + j)), np.uint16(j))
+        i += length
+        anchor = i
+        misses = 0
+    for j in range(anchor, n):
+        _count(counts, np.int64(load_u8(source + j)))
+    return found
+
+
+@jit
+def _distance_symbol(distance):
+    """The symbol of a distance (less one, uint64)."""
+    if distance < 4:
+        return np.int64(distance)
+    top = 63 - leading_zeros(distance)
+    return 2 * top + np.int64((distance >> np.uint64(top - 1)) & np.uint64(1))
+
+
+@jit
+def _code_lengths(counts, limit, lengths, order, weight):
+    """Lengths (int64[symbols], 0 for those that do not occur) of a Huffman code of at most `limit` bits for symbols by their counts.
+
+    order, weight: int64, scratch as long. With less than two symbols others get codes, so that the code is complete.
+    """
+    n = 0
+    for s in range(counts.size):
+        lengths[s] = 0
+        if counts[s] > 0:
+            order[n] = np.int64(counts[s]) << 9 | s
+            n += 1
+    s = 0
+    while n < 2:
+        if counts[s] == 0:
+            order[n] = np.int64(1) << 9 | s
+            n += 1
+        s += 1
+    for gap in (57, 23, 10, 4, 1):
+        for i in range(gap, n):
+            v = order[i]
+            j = i
+            while j >= gap and order[j - gap] > v:
+                order[j] = order[j - gap]
+                j -= gap
+            order[j] = v
+    for i in range(n):
+        weight[i] = order[i] >> 9
+    # Inner nodes take the places of the weights that they join, then parents, then depths.
+    leaf, root = 2, 0
+    weight[0] += weight[1]
+    for node in range(1, n - 1):
+        total = np.int64(0)
+        for _ in range(2):
+            if leaf >= n or (root < node and weight[root] < weight[leaf]):
+                total += weight[root]
+                weight[root] = node
+                root += 1
+            else:
+                total += weight[leaf]
+                leaf += 1
+        weight[node] = total
+    weight[n - 2] = 0
+    for node in range(n - 3, -1, -1):
+        weight[node] = weight[weight[node]] + 1
+    # Symbols of each length, from the inner nodes of each depth; too long ones are cut to the limit.
+    per_length = weight[n : n + 16]
+    per_length[:] = 0
+    free, depth, node = 1, 0, n - 2
+    while free > 0:
+        inner = 0
+        while node >= 0 and weight[node] == depth:
+            inner += 1
+            node -= 1
+        per_length[min(depth, limit)] += free - inner
+        free = 2 * inner
+        depth += 1
+    total = np.int64(0)
+    for k in range(1, limit + 1):
+        total += per_length[k] << (limit - k)
+    while total > 1 << limit:
+        # One code of the limit goes beside a shorter one, which becomes one bit longer.
+        per_length[limit] -= 1
+        k = limit - 1
+        while per_length[k] == 0:
+            k -= 1
+        per_length[k] -= 1
+        per_length[k + 1] += 2
+        total -= 1
+    i = 0
+    for k in range(limit, 0, -1):
+        for _ in range(per_length[k]):
+            lengths[order[i] & 511] = k
+            i += 1
+
+
+@jit
+def _canonical(lengths, codes, following):
+    """codes (uint32[symbols]): length << 16 | the canonical code, its first bit lowest. following: int64[16], scratch."""
+    following[:] = 0
+    for s in range(lengths.size):
+        following[lengths[s]] += 1
+    following[0] = 0
+    code, count = np.int64(0), np.int64(0)
+    for k in range(1, 16):
+        code = (code + count) << 1
+        count = following[k]
+        following[k] = code
+    for s in range(lengths.size):
+        k = lengths[s]
+        codes[s] = 0
+        if k:
+            code = following[k]
+            following[k] += 1
+            turned = np.int64(0)
+            for _ in range(k):
+                turned = turned << 1 | (code & 1)
+                code >>= 1
+            codes[s] = k << 16 | turned
+
+
+@jit
+def _run_lengths(lengths, n, runs):
+    """The code lengths as symbols of the third code: runs (int64): symbol | extra << 8; returns how many."""
+    count, i = 0, 0
+    while i < n:
+        value = lengths[i]
+        j = i + 1
+        while j < n and lengths[j] == value:
+            j += 1
+        left = j - i
+        i = j
+        if value == 0:
+            while left >= 11:
+                take = min(left, 138)
+                runs[count] = 18 | (take - 11) << 8
+                count += 1
+                left -= take
+            if left >= 3:
+                runs[count] = 17 | (left - 3) << 8
+                count += 1
+                left = 0
+        else:
+            runs[count] = value
+            count += 1
+            left -= 1
+            while left >= 3:
+                take = min(left, 6)
+                runs[count] = 16 | (take - 3) << 8
+                count += 1
+                left -= take
+        for _ in range(left):
+            runs[count] = value
+            count += 1
+    return count
+
+
+@jit
+def _put(at, word, filled, value, size):
+    """Append `size` bits at address `at`, where the `filled` (below 8) lowest bits of `word` wait; the new (at, word, filled)."""
+    word |= np.uint64(value) << np.uint64(filled)
+    filled += np.int64(size)
+    store_u64(at, word)
+    whole = filled >> 3
+    return at + whole, word >> np.uint64(8 * whole), filled & 7
+
+
+@jit
+def _write_head(at, runs, count, order_lengths, order_codes, literals, distances):
+    """The head of a last block of dynamic codes; (address, word, filled) as `_put` takes them."""
+    orders = 19
+    while orders > 4 and order_lengths[_CODE_ORDER[orders - 1]] == 0:
+        orders -= 1
+    at, word, filled = _put(at, np.uint64(0), np.int64(0), 5 | (literals - 257) << 3 | (distances - 1) << 8 | (orders - 4) << 13, 17)
+    for k in range(orders):
+        at, word, filled = _put(at, word, filled, order_lengths[_CODE_ORDER[k]], 3)
+    for k in range(count):
+        symbol = runs[k] & 31
+        at, word, filled = _put(at, word, filled, order_codes[symbol] & np.uint32(0xFFFF), order_lengths[symbol])
+        if symbol > 15:
+            at, word, filled = _put(at, word, filled, runs[k] >> 8, 2 if symbol == 16 else 3 if symbol == 17 else 7)
+    return at, word, filled
+
+
+@jit
+def _write_literals(source, count, codes, at, word, filled):
+    """The codes (address of uint32: length << 16 | code) of `count` literals at an address."""
+    mask = np.uint64(0xFFFF)
+    j = np.int64(0)
+    while j < count:
+        for _ in range(min(count - j, 4)):
+            code = np.uint64(load_u32(codes + 4 * np.int64(load_u8(source + j))))
+            word |= (code & mask) << np.uint64(filled)
+            filled += np.int64(code >> np.uint64(16))
+            j += 1
+        store_u64(at, word)
+        whole = filled >> 3
+        at += whole
+        word >>= np.uint64(8 * whole)
+        filled &= 7
+    return at, word, filled
+
+
+@jit
+def _write_sequences(source, n, sequences, found, codes, length_codes, distance_codes, at, word, filled):
+    """Literals and matches, the literals that follow them, and the end. Returns the address after the last byte.
+
+    codes, length_codes (by length, extra bits and all: bits << 32 | code), distance_codes: addresses of uint32, uint64, uint32.
+    """
+    i = np.int64(0)
+    mask = np.uint64(0xFFFF)
+    for k in range(found):
+        sequence = sequences[k]
+        literals = np.int64(sequence >> np.uint64(32))
+        length = np.int64((sequence >> np.uint64(16)) & mask)
+        at, word, filled = _write_literals(source + i, literals, codes, at, word, filled)
+        i += literals + length
+        code = load_u64(length_codes + 8 * length)
+        word |= (code & np.uint64(0xFFFFFFFF)) << np.uint64(filled)
+        filled += np.int64(code >> np.uint64(32))
+        distance = sequence & mask
+        symbol = _distance_symbol(distance)
+        code = np.uint64(load_u32(distance_codes + 4 * symbol))
+        word |= (code & mask) << np.uint64(filled)
+        filled += np.int64(code >> np.uint64(16))
+        extra = max((symbol >> 1) - 1, np.int64(0))
+        word |= (distance & ((np.uint64(1) << np.uint64(extra)) - np.uint64(1))) << np.uint64(filled)
+        filled += extra
+        store_u64(at, word)
+        whole = filled >> 3
+        at += whole
+        word >>= np.uint64(8 * whole)
+        filled &= 7
+    at, word, filled = _write_literals(source + i, n - i, codes, at, word, filled)
+    end = load_u32(codes + 4 * END)
+    at, word, filled = _put(at, word, filled, end & np.uint32(0xFFFF), end >> np.uint32(16))
+    store_u64(at, word)
+    return at + (filled + 7) // 8
+
+
+@jit
+def _length_codes(codes, out):
+    """out (uint64[259]): bits << 32 | code and extra bits, of each length of a match."""
+    for length in range(3, LONGEST + 1):
+        symbol = _LENGTH_SYMBOL[length]
+        code = np.uint64(codes[257 + symbol])
+        bits = code >> np.uint64(16)
+        extra = np.uint64(length - _FIRST[symbol]) << bits
+        out[length] = (bits + np.uint64(_EXTRA[symbol])) << np.uint64(32) | (code & np.uint64(0xFFFF)) | extra
+
+
+@jit
+def _bits(counts, lengths, distance_lengths):
+    """Bits of all symbols and their extra bits. counts: uint32[2, 320]."""
+    total = np.int64(0)
+    for s in range(LITERALS):
+        total += np.int64(counts[0, s]) * (lengths[s] + (_EXTRA[s - 257] if s > 256 else 0))
+    for s in range(DISTANCES):
+        total += np.int64(counts[1, s]) * (distance_lengths[s] + max(s // 2 - 1, 0))
+    return total
+
+
+@jit
+def deflate(data, begin, end, quiet, first, target, room, table, sequences, counts, codes, long_codes, small):
+    """Deflate data[begin:end] (at most 65536 bytes) to an address; bytes written, 0 where `room` may be too small.
+
+    quiet: int64[2, k], where base qualities begin and end in data, in order and apart; those before number `first` end before `begin`.
+    Work space, of undefined content: table uint16[2^HASH_BITS], sequences uint64[MOST_SEQUENCES], counts and codes uint32[3, 320],
+    long_codes uint64[259], small int64[6, 640].
+    """
+    table[:] = 0
+    counts[:] = 0
+    source, n = np.int64(data.ctypes.data) + begin, end - begin
+    ranges = quiet[:, first : first + _quiet_ranges(data, begin, end, quiet, first)]
+    found = _parse(source, n, ranges, begin, table.ctypes.data, sequences, counts.ctypes.data)
+    counts[0, END] = 1
+    lengths, distance_lengths, runs, order_lengths = small[0, :LITERALS], small[1, :DISTANCES], small[2], small[3, :19]
+    order, weight = small[4], small[5]
+    _code_lengths(counts[0, :LITERALS], LITERAL_LIMIT, lengths, order, weight)
+    _code_lengths(counts[1, :DISTANCES], DISTANCE_LIMIT, distance_lengths, order, weight)
+    literals, distances = LITERALS, DISTANCES
+    while literals > 257 and lengths[literals - 1] == 0:
+        literals -= 1
+    while distances > 1 and distance_lengths[distances - 1] == 0:
+        distances -= 1
+    for s in range(literals):
+        weight[s] = lengths[s]
+    for s in range(distances):
+        weight[literals + s] = distance_lengths[s]
+    count = _run_lengths(weight, literals + distances, runs)
+    for k in range(count):
+        counts[2, runs[k] & 31] += np.uint32(1)
+    total = 17 + 19 * 3 + count * 14 + _bits(counts, lengths, distance_lengths)
+    if total // 8 + 16 > room:
+        return np.int64(0)
+    _code_lengths(counts[2, :19], ORDER_LIMIT, order_lengths, order, weight)
+    _canonical(order_lengths, codes[2, :19], weight[:16])
+    at, word, filled = _write_head(target, runs, count, order_lengths, codes[2], literals, distances)
+    _canonical(lengths, codes[0, :LITERALS], weight[:16])
+    _canonical(distance_lengths, codes[1, :DISTANCES], weight[:16])
+    _length_codes(codes[0], long_codes)
+    at = _write_sequences(source, n, sequences, found, codes[0].ctypes.data, long_codes.ctypes.data, codes[1].ctypes.data, at, word, filled)
+    return at - target

@@ -1,0 +1,82 @@
+"""Our own deflate (BGZF level 1): zlib gives back what went in, and the file does not depend on how it was handed over."""
+
+import gzip
+import io
+
+import numpy as np
+import pytest
+
+from gpugenome.io.bgzf import BLOCK_BYTES, BgzfWriter, compress
+
+RANDOM = np.random.default_rng(5)
+
+
+def fibonacci():
+    """Counts that make a Huffman code as deep as it gets, so that codes must be cut to the limit."""
+    counts = [1, 1]
+    while sum(counts) + counts[-1] + counts[-2] < BLOCK_BYTES:
+        counts.append(counts[-1] + counts[-2])
+    values = np.repeat(np.arange(len(counts)), counts)
+    RANDOM.shuffle(values)
+    return values
+
+
+INPUTS = {
+    "zeros": np.zeros(BLOCK_BYTES),
+    "two symbols": RANDOM.integers(0, 2, BLOCK_BYTES),
+    "noise": RANDOM.integers(0, 256, 2 * BLOCK_BYTES),
+    "text": np.frombuffer(b"".join(b"chr%d\t%d\tA\tG\n" % (i % 25, i * i) for i in range(30000)), np.uint8),
+    "skewed": RANDOM.geometric(0.03, 100_000).clip(0, 255),
+    "deep code": fibonacci(),
+    "far matches": np.concatenate([RANDOM.integers(0, 256, 33_000)] * 4),
+    "long matches": np.repeat(RANDOM.integers(0, 256, 200), 700),
+    "short": np.arange(5000) % 7,
+    "nothing": np.empty(0),
+}
+
+
+def reads(n):
+    """Bytes like records: (data, begins and ends of noisy stretches)."""
+    head = np.frombuffer(b"some fields that all the records share:", np.uint8)
+    parts, quiet, at = [], [], 0
+    for i in range(n):
+        noise = RANDOM.choice(np.array([12, 23, 37, 38], np.uint8), int(RANDOM.integers(0, 300)), p=[0.1, 0.2, 0.4, 0.3])
+        parts += [head, np.frombuffer(b"%d" % (i // 3), np.uint8), noise]
+        end = at + sum(p.size for p in parts[-3:])
+        quiet.append((end - noise.size, end))
+        at = end
+    return np.concatenate(parts), np.array(quiet, np.int64).T
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_round_trip(name):
+    data = INPUTS[name].astype(np.uint8)
+    packed = compress(data, 1, 1)
+    assert gzip.decompress(packed) == data.tobytes()
+    assert len(packed) < len(compress(data, 0, 1)) + 100
+
+
+def written(data, quiet, pieces, threads):
+    out = io.BytesIO()
+    writer = BgzfWriter(out, "memory", 1, threads)
+    begin = 0
+    for end in [*pieces, data.size]:
+        if quiet is None:
+            writer.write(data[begin:end])
+        else:
+            inside = quiet[:, (quiet[1] > begin) & (quiet[0] < end)].clip(begin, end) - begin
+            writer.write(data[begin:end], inside)
+        begin = end
+    writer.finish()
+    return out.getvalue()
+
+
+def test_qualities():
+    """Where the noisy bytes are known the file is smaller; pieces and threads do not show."""
+    data, quiet = reads(20_000)
+    whole = written(data, quiet, [], 1)
+    assert gzip.decompress(whole) == data.tobytes()
+    assert len(whole) < 0.97 * len(written(data, None, [], 1))
+    ends = quiet[1, RANDOM.integers(0, quiet.shape[1], 300)]
+    for pieces in (np.unique(ends), np.unique(ends[:3]), [10, 20, 2_300_000]):
+        assert written(data, quiet, [int(p) for p in pieces], 3) == whole
