@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from filter_cases import records, run
@@ -18,6 +19,7 @@ from filter_cases import records, run
 from gpugenome.commands.cohort import command
 from gpugenome.errors import InputError, UserError
 from gpugenome.io.cohort import Cohort, StoredVariants, changing
+from gpugenome.io.fasta import Reference
 
 ROOT = Path(__file__).parent.parent
 JOINT = Path(__file__).parent / "data" / "joint"
@@ -57,6 +59,24 @@ def test_results_are_those_of_the_files(tmp_path, order, tool, more):
     run(tool, "-R", REFERENCE, "-V", f"cohort://{tmp_path / 'store'}", "-O", tmp_path / "b.vcf", *more)
     assert len(records(tmp_path / "a.vcf")) > 20
     assert records(tmp_path / "a.vcf") == records(tmp_path / "b.vcf")
+
+
+def test_alts_are_in_the_order_of_genomicsdb(tmp_path):
+    """CombineGVCFs collects the ALTs of records that begin together from the last file on, GenomicsDB from the first sample on."""
+    header = [x for x in gzip.decompress(FILES["t0"].read_bytes()).decode().splitlines() if x.startswith("##")]
+    ref = Reference(str(REFERENCE)).bases_upper_acgtn(0)[999:1000].tobytes().decode()
+    alts = [b for b in "ACGT" if b != ref][:2]
+    values = "GT:AD:DP:GQ:PL:SB\t0/1:10,10,0:20:99:300,0,300,330,330,660:5,5,5,5"
+    for name, alt in zip("ab", alts):
+        title = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t" + name
+        record = f"demo1\t1000\t.\t{ref}\t{alt},<NON_REF>\t300\t.\tDP=20;RAW_MQandDP=72000,20\t{values}"
+        (tmp_path / f"{name}.g.vcf").write_text("\n".join([*header, title, record, ""]))
+    files = [tmp_path / "a.g.vcf", tmp_path / "b.g.vcf"]
+    cohort("add", tmp_path / "store", *files[::-1], "-R", REFERENCE)
+    for inputs, expected in ((files, alts[::-1]), ([f"cohort://{tmp_path / 'store'}"], alts)):
+        run("genotypegvcfs", "-R", REFERENCE, *(w for f in inputs for w in ("-V", f)), "-O", tmp_path / "o.vcf")
+        (line,) = records(tmp_path / "o.vcf")
+        assert line.split("\t")[4].split(",") == expected
 
 
 def test_intervals_read_their_windows_only(tmp_path, monkeypatch):
@@ -145,18 +165,20 @@ def test_damaged_stores_are_named(tmp_path):
     listed = (store / "cohort.json").read_text()
     part = store / "parts" / "00000002" / "000000.parquet"
     content = part.read_bytes()
-    half = len(content) // 2
+    column = pq.read_metadata(part).row_group(1).column(0)
+    inside = column.data_page_offset + column.total_compressed_size // 2
+    flipped = content[:inside] + bytes([content[inside] ^ 1]) + content[inside + 1 :]
     shutil.copytree(part.parent, tmp_path / "copy")
 
     def genotype():
         run("genotypegvcfs", "-R", REFERENCE, "-V", f"cohort://{store}", "-O", tmp_path / "o.vcf")
 
     for change, problem in (
-        (lambda: (store / "cohort.json").write_text(listed.replace('"version": 1', '"version": 2')), "version 2"),
+        (lambda: (store / "cohort.json").write_text(listed.replace('"version": 2', '"version": 1')), "version 1"),
         (lambda: (store / "cohort.json").write_text(listed[: len(listed) // 2]), "cannot be read"),
         (lambda: (store / "cohort.json").write_text(json.dumps({"format": "x"})), "is not the list"),
         (lambda: part.write_bytes(content[: len(content) // 2]), "is damaged or missing"),
-        (lambda: part.write_bytes(content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :]), "row group . is damaged"),
+        (lambda: part.write_bytes(flipped), "row group of . to . is damaged"),
         (lambda: part.unlink(), "damaged or missing"),
         (lambda: shutil.rmtree(part.parent), "is missing: the samples as0"),
     ):

@@ -28,5 +28,5 @@ def test_examples(tmp_path):
     for example in found:
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", example], cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, f"{example}\n{done.stderr[-2000:]}"
-    made = {"calls.g.vcf.gz", "L001.recalibrated.bam", "stretch.vcf.gz", "cohort.vcf.gz", "snps.vcf.gz"}
+    made = {"calls.g.vcf.gz", "child.g.vcf.gz", "family.vcf.gz", "L001.recalibrated.bam", "stretch.vcf.gz", "cohort.vcf.gz", "snps.vcf.gz"}
     assert made <= set(os.listdir(tmp_path / "out"))

@@ -25,14 +25,24 @@ def aligned_reads(chosen: dict, genome, backend):
 
     Raises
     ------
-    UserError: files that are missing or are no FASTQ, options that contradict each other or are not supported.
-    InputError: an index that is damaged or belongs to another reference.
+    UserError, InputError: as `lanes_of` and `aligner_of`.
+    """
+    from gpugenome.steps.align import Alignments
+
+    lanes = lanes_of(chosen, backend.threads)
+    return Alignments(lanes, aligner_of(chosen, genome, backend))
+
+
+def lanes_of(chosen: dict, threads: int) -> list:
+    """The lanes (`steps.align.Lane`) of the options of `options.alignment`, opened.
+
+    Raises
+    ------
+    UserError: files that are missing or are no FASTQ, read groups that do not fit.
     """
     from gpugenome.errors import InputError, UserError
-    from gpugenome.io.bwa_index import read_alt
     from gpugenome.io.fastq import FastqReads
-    from gpugenome.steps.align import Aligner, Alignments, Lane
-    from gpugenome.steps.aligner_options import AlignerOptions
+    from gpugenome.steps.align import Lane
 
     files = [p for lane in chosen["fastq"] for p in lane]
     for path in files:
@@ -44,11 +54,25 @@ def aligned_reads(chosen: dict, genome, backend):
         raise UserError("--fastq is missing, expected one or two FASTQ files")
     if chosen["interleaved"] and any(len(lane) == 2 for lane in chosen["fastq"]):
         raise UserError("--interleaved: expected one file after each --fastq, got two")
+    reads = [FastqReads(lane, chosen["interleaved"], min(threads, 2)) for lane in chosen["fastq"]]
+    return [Lane(r, g) for r, g in zip(reads, _read_groups(chosen["read_groups"], reads))]
+
+
+def aligner_of(chosen: dict, genome, backend):
+    """The `steps.align.Aligner` of the options of `options.alignment`, its index read or made. Arguments as of `aligned_reads`.
+
+    Raises
+    ------
+    UserError: options that contradict each other or are not supported.
+    InputError: an index that is damaged or belongs to another reference.
+    """
+    from gpugenome.io.bwa_index import read_alt
+    from gpugenome.steps.align import Aligner
+    from gpugenome.steps.aligner_options import AlignerOptions
+
     options = AlignerOptions.parse(chosen["bwa_options"])
-    reads = [FastqReads(lane, chosen["interleaved"], min(backend.threads, 2)) for lane in chosen["fastq"]]
-    lanes = [Lane(r, g) for r, g in zip(reads, _read_groups(chosen["read_groups"], reads))]
     prefix, index = _index(genome, chosen["bwa_index"], backend.threads)
-    return Alignments(lanes, Aligner(index, read_alt(prefix, index.names), options, backend))
+    return Aligner(index, read_alt(prefix, index.names), options, backend)
 
 
 def _index(genome, wanted: str | None, threads: int):

@@ -32,9 +32,26 @@ from gpugenome.gatk.defaults import UNSUPPORTED_GENOTYPEGVCFS
 def command(reference, variants, output, dbsnp, starting_in_intervals, index, md5, intervals, threads, **arguments):
     """Genotype the samples of GVCFs together, with the records of GATK GenotypeGVCFs 4.6.2.0.
 
-    -V takes one GVCF of one or many samples; several are combined first, as by combinegvcfs.
+    -V takes one GVCF of one or many samples; several are combined first, as by CombineGVCFs, a cohort store as by GenomicsDBImport
+    (its order of ALT alleles is another).
     """
     from gpugenome import backend
+    from gpugenome.steps.gvcf_inputs import STORE_SCHEME
+    from gpugenome.steps.joint_calls import GenotypeOptions
+
+    threads = threads or backend.usable_threads()
+    options = GenotypeOptions(**arguments)
+    opened = open_gvcfs(variants, reference, output, intervals, threads, dbsnp)
+    stored = all(v.startswith(STORE_SCHEME) for v in variants)
+    genotype_to_file(*opened, options, output, index, md5, threads, dbsnp, starting_in_intervals, stored)
+
+
+def genotype_to_file(inputs, samples, genome, intervals, options, output, index, md5, threads, dbsnp=None, starting_in_intervals=False,
+                     by_sample=False):  # fmt: skip
+    """Genotype GVCFs and write the VCF. The first four: what `open_gvcfs` gives. options: GenotypeOptions. dbsnp: path or None.
+
+    starting_in_intervals, by_sample: as of `steps.genotypegvcfs.joint_lines`.
+    """
     from gpugenome._version import __version__
     from gpugenome.gatk.vcf_lines import command_line as command_line_header
     from gpugenome.io.known_variants import read_known_variants
@@ -42,12 +59,8 @@ def command(reference, variants, output, dbsnp, starting_in_intervals, index, md
     from gpugenome.progress import log
     from gpugenome.provenance import command_line
     from gpugenome.steps.genotypegvcfs import JointGenotyper, annotations_of, header_lines, joint_lines
-    from gpugenome.steps.joint_calls import GenotypeOptions
     from gpugenome.steps.joint_records import InputKeys
 
-    threads = threads or backend.usable_threads()
-    options = GenotypeOptions(**arguments)
-    inputs, samples, genome, wanted = open_gvcfs(variants, reference, output, intervals, threads, dbsnp)
     known = read_known_variants(dbsnp, genome.names, threads) if dbsnp else None
     headers = [i.file.header for i in inputs]
     keys = InputKeys.of(headers, annotations_of(options))
@@ -56,7 +69,7 @@ def command(reference, variants, output, dbsnp, starting_in_intervals, index, md
     lines = header_lines(headers, options, dbsnp is not None, extra)
     records = 0
     with VariantWriter(output, lines, genome.names, genome.lengths, genotyper.samples, threads, index, md5) as writer:
-        for found in joint_lines(inputs, genotyper, wanted, starting_in_intervals):
+        for found in joint_lines(inputs, genotyper, intervals, starting_in_intervals, by_sample):
             writer.write(found.text, found.offset, found.ref_id, found.start, found.end)
             records += len(found)
     log(f"{records} records written to {output}")

@@ -1,5 +1,7 @@
 """`gpugenome germline`: from FASTQ or BAM to variants in one command."""
 
+from dataclasses import dataclass
+
 import click
 
 from gpugenome.commands.caller_options import GatkCommand, caller_options
@@ -17,6 +19,8 @@ from gpugenome.commands.options import (
     variant_output,
 )
 
+SAMPLE = "{sample}"
+
 
 class GermlineCommand(FastqCommand, GatkCommand):
     """--fastq with one or two files, and GATK arguments refused by name."""
@@ -27,7 +31,9 @@ class GermlineCommand(FastqCommand, GatkCommand):
 @alignment
 @click.option("--input", "-I", "inputs", type=click.Path(), multiple=True, help="Instead of FASTQ: SAM, BAM or CRAM; repeatable.")
 @click.option("--known-sites", "sites", type=click.Path(), multiple=True, help="VCF or BED of known variants (recalibration); repeatable.")
-@click.option("--output", "-O", type=click.Path(), required=True, help=".vcf or .vcf.gz; '-' is plain VCF on standard output.")
+@click.option("--output", "-O", type=click.Path(), help=".vcf or .vcf.gz; '-' is plain VCF on standard output. Not needed with --joint.")
+@click.option("--joint", type=click.Path(), help="Call each sample of the reads by itself as a GVCF (-ERC GVCF), then write their joint "
+              "genotypes to this VCF. Names of other outputs have {sample} in them, as -O out/{sample}.g.vcf.gz.")
 @click.option("--out-bam", type=click.Path(), help="Also write the sorted, marked and recalibrated reads.")
 @click.option("--out-recal-file", type=click.Path(), help="Also write the recalibration table.")
 @click.option("--out-duplicate-metrics", type=click.Path(), help="Also write the duplicate metrics.")
@@ -40,104 +46,253 @@ class GermlineCommand(FastqCommand, GatkCommand):
 @threads
 @memory
 @tmp_dir
-def command(reference, alignment, inputs, sites, output, out_bam, out_recal_file, out_duplicate_metrics, dbsnp, alleles, index, md5, caller,
-            intervals, device, threads, memory, tmp_dir):  # fmt: skip
+def command(reference, alignment, inputs, sites, output, joint, out_bam, out_recal_file, out_duplicate_metrics, dbsnp, alleles, index, md5,
+            caller, intervals, device, threads, memory, tmp_dir):  # fmt: skip
     """Align, sort, mark duplicates, recalibrate base qualities and call variants, with the records of bwa mem, Picard and GATK 4.6.2.0.
 
     Reads go from stage to stage in memory (sorted spill files beyond --memory); only the requested outputs are written. Without
-    --known-sites base qualities are not recalibrated.
+    --known-sites base qualities are not recalibrated. Several samples are called together as one HaplotypeCaller run; with --joint each
+    goes its own way to a GVCF, and GenotypeGVCFs follows.
     """
     from gpugenome.errors import UserError
 
     given = [*inputs, *(p for lane in alignment["fastq"] for p in lane), reference, *sites, *(p for p in (dbsnp, alleles) if p)]
-    outputs = [p for p in (output, out_bam, out_recal_file, out_duplicate_metrics) if p]
+    outputs = Outputs(output, out_bam, out_recal_file, out_duplicate_metrics)
     for path in given:
         check_input(path)
-    for i, path in enumerate(outputs):
-        check_output(path, *given, *outputs[:i])
     if bool(inputs) == bool(alignment["fastq"]):
         raise UserError("expected either --fastq or --input (-I)")
     if out_recal_file and not sites:
         raise UserError("--out-recal-file needs --known-sites")
-    from contextlib import ExitStack
+    if not joint:
+        if not output:
+            raise click.MissingParameter(param_hint="'--output' / '-O'", param_type="option")
+        outputs.check(given)
 
-    from gpugenome.commands.calling import call_to_files
-    from gpugenome.commands.options import default_memory, read_intervals
+    from gpugenome.commands.options import default_memory
     from gpugenome.io.arrow import SpillFolder
-    from gpugenome.io.bam import create_reads
     from gpugenome.io.fasta import Reference
-    from gpugenome.io.headers import check_dictionary, htsjdk_header
-    from gpugenome.io.intervals import as_array
-    from gpugenome.io.known_sites import read_sites
-    from gpugenome.io.metrics import duplicate_metrics_text
-    from gpugenome.io.outputs import AtomicOutput
-    from gpugenome.io.recal_table import arguments_table, report_text
-    from gpugenome.progress import announce, log
-    from gpugenome.provenance import command_line, program_line
-    from gpugenome.steps.bqsr import TableOptions
-    from gpugenome.steps.germline import marked_reads, recalibrated, recalibration_table
+    from gpugenome.progress import announce
 
     backend = announce(device, threads, "germline")
-    n, budget = backend.threads, memory or default_memory()
-    genome = Reference(reference)
-    with ExitStack() as stack:
-        spill = stack.enter_context(SpillFolder(tmp_dir))
-        source, reads = _source(alignment, inputs, genome, backend, spill, budget)
-        header = reads.header
-        check_dictionary(header, source, genome.names, genome.lengths, reference)
-        wanted = read_intervals(intervals, header.contig_names, header.contig_lengths)
-        known = read_sites(sites, header.contig_names, header.contig_lengths, n) if sites else None
-        in_order = header.sort_order == "coordinate"
-        if not in_order:
-            header = htsjdk_header(header, "coordinate", "none" if header.hd("GO", "") else None)
-        header = htsjdk_header(header, None, None, program_line(header.text, "gpugenome germline"))
-        marked = marked_reads(reads, header, in_order=in_order, memory_bytes=budget, spill=spill, threads=n, source=source)
-        # the pair counts are of reads, see io.metrics
-        examined = sum(r["READ_PAIRS_EXAMINED"] + r["UNPAIRED_READS_EXAMINED"] for r in marked.marks.libraries)
-        lost = sum(r["READ_PAIR_DUPLICATES"] + r["UNPAIRED_READ_DUPLICATES"] for r in marked.marks.libraries)
-        log(f"{examined} mapped primary reads sorted, {lost} of them marked as duplicates")
-        if out_duplicate_metrics:
-            text = duplicate_metrics_text(marked.marks.libraries, marked.marks.sets, command_line())
-            stack.enter_context(AtomicOutput(out_duplicate_metrics)).handle.write(text.encode())
-        index = {name: i for i, name in enumerate(genome.names)}
-
-        def bases_of(ref_id):
-            return genome.bases_upper_acgtn(index[marked.header.contig_names[ref_id]])
-
-        prepared = marked
-        if known is None:
-            log("no --known-sites: base qualities are not recalibrated")
-        else:
-            o = TableOptions()
-            arguments = arguments_table(
-                context_size=o.context_size, indels_context_size=o.indels_context_size, maximum_cycle=o.maximum_cycle,
-                low_quality_tail=o.low_quality_tail, quantizing_levels=o.quantizing_levels,
-            )  # fmt: skip
-            table = recalibration_table(marked, bases_of, known, arguments, n, None if wanted is None else as_array(wanted))
-            log("recalibration table built")
-            if out_recal_file:
-                stack.enter_context(AtomicOutput(out_recal_file)).handle.write(report_text(table).encode())
-            prepared = recalibrated(marked, table, n, out_bam is not None)
-        batches = prepared.batches()
-        if out_bam:
-            writer = stack.enter_context(create_reads(out_bam, marked.header, 1, n, True, False, reference))
-            batches = _written(batches, writer)
-        call_to_files(batches, marked.header, genome, caller, output, wanted, index, md5, backend, dbsnp=dbsnp, alleles=alleles)
-        for _ in batches:
-            pass  # records after the last interval still go to --out-bam
+    way = _Way(Reference(reference), sites, caller, intervals, index, md5, backend, memory or default_memory(), tmp_dir, dbsnp, alleles)
+    if joint:
+        _joint(way, alignment, inputs, outputs, joint, given)
+        return
+    with SpillFolder(tmp_dir) as spill:
+        way.run(*_source(alignment, inputs, way, spill), outputs, spill)
 
 
-def _source(alignment, inputs, genome, backend, spill, budget):
+@dataclass
+class Outputs:
+    """Paths of what a sample's way leaves, None for what is not wanted."""
+
+    variants: str | None
+    bam: str | None
+    table: str | None
+    metrics: str | None
+
+    def check(self, given, *others) -> None:
+        """Refuse paths as `options.check_output` does. given: the inputs. others: further outputs."""
+        paths = [p for p in (*others, *vars(self).values()) if p]
+        for i, path in enumerate(paths):
+            check_output(path, *given, *paths[:i])
+
+    def of_sample(self, sample: str) -> "Outputs":
+        """The paths with the sample's name in its place."""
+        return Outputs(*(p and p.replace(SAMPLE, sample) for p in vars(self).values()))
+
+
+@dataclass
+class _Way:
+    """What the way from reads to variants needs beside the reads. genome: `io.fasta.Reference`; the rest: the command's arguments."""
+
+    genome: "Reference"  # noqa: F821
+    sites: tuple[str, ...]
+    caller: "CallerOptions"  # noqa: F821
+    intervals: dict
+    index: bool
+    md5: bool
+    backend: "Backend"  # noqa: F821
+    memory: int
+    tmp_dir: str | None
+    dbsnp: str | None
+    alleles: str | None
+
+    def run(self, source, reads, outputs: Outputs, spill) -> None:
+        """From reads to the outputs. source: name for messages."""
+        from contextlib import ExitStack
+
+        from gpugenome.commands.calling import call_to_files
+        from gpugenome.commands.options import read_intervals
+        from gpugenome.io.bam import create_reads
+        from gpugenome.io.headers import check_dictionary, htsjdk_header
+        from gpugenome.io.intervals import as_array
+        from gpugenome.io.known_sites import read_sites
+        from gpugenome.io.metrics import duplicate_metrics_text
+        from gpugenome.io.outputs import AtomicOutput
+        from gpugenome.io.recal_table import arguments_table, report_text
+        from gpugenome.progress import log
+        from gpugenome.provenance import command_line, program_line
+        from gpugenome.steps.bqsr import TableOptions
+        from gpugenome.steps.germline import marked_reads, recalibrated, recalibration_table
+
+        genome, n = self.genome, self.backend.threads
+        with ExitStack() as stack:
+            header = reads.header
+            check_dictionary(header, source, genome.names, genome.lengths, genome.path)
+            wanted = read_intervals(self.intervals, header.contig_names, header.contig_lengths)
+            known = read_sites(self.sites, header.contig_names, header.contig_lengths, n) if self.sites else None
+            in_order = header.sort_order == "coordinate"
+            if not in_order:
+                header = htsjdk_header(header, "coordinate", "none" if header.hd("GO", "") else None)
+            header = htsjdk_header(header, None, None, program_line(header.text, "gpugenome germline"))
+            marked = marked_reads(reads, header, in_order=in_order, memory_bytes=self.memory, spill=spill, threads=n, source=source)
+            # the pair counts are of reads, see io.metrics
+            examined = sum(r["READ_PAIRS_EXAMINED"] + r["UNPAIRED_READS_EXAMINED"] for r in marked.marks.libraries)
+            lost = sum(r["READ_PAIR_DUPLICATES"] + r["UNPAIRED_READ_DUPLICATES"] for r in marked.marks.libraries)
+            log(f"{examined} mapped primary reads sorted, {lost} of them marked as duplicates")
+            if outputs.metrics:
+                text = duplicate_metrics_text(marked.marks.libraries, marked.marks.sets, command_line())
+                stack.enter_context(AtomicOutput(outputs.metrics)).handle.write(text.encode())
+            index = {name: i for i, name in enumerate(genome.names)}
+
+            def bases_of(ref_id):
+                return genome.bases_upper_acgtn(index[marked.header.contig_names[ref_id]])
+
+            prepared = marked
+            if known is None:
+                log("no --known-sites: base qualities are not recalibrated")
+            else:
+                o = TableOptions()
+                arguments = arguments_table(
+                    context_size=o.context_size, indels_context_size=o.indels_context_size, maximum_cycle=o.maximum_cycle,
+                    low_quality_tail=o.low_quality_tail, quantizing_levels=o.quantizing_levels,
+                )  # fmt: skip
+                table = recalibration_table(marked, bases_of, known, arguments, n, None if wanted is None else as_array(wanted))
+                log("recalibration table built")
+                if outputs.table:
+                    stack.enter_context(AtomicOutput(outputs.table)).handle.write(report_text(table).encode())
+                prepared = recalibrated(marked, table, n, outputs.bam is not None)
+            batches = prepared.batches()
+            if outputs.bam:
+                writer = stack.enter_context(create_reads(outputs.bam, marked.header, 1, n, True, False, genome.path))
+                batches = _written(batches, writer)
+            call_to_files(batches, marked.header, genome, self.caller, outputs.variants, wanted, self.index, self.md5, self.backend,
+                          dbsnp=self.dbsnp, alleles=self.alleles)  # fmt: skip
+            for _ in batches:
+                pass  # records after the last interval still go to --out-bam
+
+
+def _joint(way, alignment, inputs, outputs, joint, given):
+    """Each sample's way to a GVCF, then their joint genotypes."""
+    import os
+    import tempfile
+    from dataclasses import fields, replace
+
+    from gpugenome.commands.align import aligner_of
+    from gpugenome.commands.genotypegvcfs import genotype_to_file
+    from gpugenome.commands.options import read_intervals
+    from gpugenome.io.arrow import SpillFolder
+    from gpugenome.io.intervals import as_array
+    from gpugenome.io.outputs import os_problem
+    from gpugenome.progress import log
+    from gpugenome.steps.align import Alignments
+    from gpugenome.steps.genotypegvcfs import annotations_of
+    from gpugenome.steps.gvcf_inputs import open_inputs
+    from gpugenome.steps.joint_calls import GenotypeOptions
+
+    genome, n = way.genome, way.backend.threads
+    options = GenotypeOptions(**{f.name: getattr(way.caller, f.name) for f in fields(GenotypeOptions) if hasattr(way.caller, f.name)})
+    annotations_of(options)  # refuses what cannot be
+    wanted = read_intervals(way.intervals, genome.names, genome.lengths)
+    samples = _lanes_by_sample(alignment, n) if alignment["fastq"] else _files_by_sample(inputs, genome, n)
+    _check_names(samples, outputs)
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="gpugenome-", dir=way.tmp_dir)
+    except OSError as e:
+        raise os_problem(way.tmp_dir, e) from None
+    mode = way.caller.emit_ref_confidence
+    each = replace(way, caller=replace(way.caller, emit_ref_confidence="GVCF" if mode == "NONE" else mode))
+    with folder as scratch:
+        paths = {name: outputs.of_sample(name) for name in samples}
+        taken = [joint]
+        for o in paths.values():
+            o.check(given, *taken)
+            taken += [p for p in vars(o).values() if p]
+        check_output(joint, *given)
+        if not outputs.variants:
+            paths = {name: replace(o, variants=os.path.join(scratch, f"{i}.g.vcf.gz")) for i, (name, o) in enumerate(paths.items())}
+            each = replace(each, index=False, md5=False)
+        aligner = aligner_of(alignment, genome, way.backend) if alignment["fastq"] else None
+        for i, (name, source) in enumerate(samples.items()):
+            log(f"sample {name} ({i + 1} of {len(samples)})")
+            with SpillFolder(way.tmp_dir) as spill:
+                if aligner:
+                    each.run(source[0].reads.paths[0], Alignments(source, aligner), paths[name], spill)
+                else:
+                    each.run(*_source(alignment, source, way, spill), paths[name], spill)
+        wanted = None if wanted is None else as_array(wanted)
+        opened = open_inputs([o.variants for o in paths.values()], genome, n, intervals=wanted)
+        genotype_to_file(*opened, genome, wanted, options, joint, way.index, way.md5, n, way.dbsnp)
+
+
+def _lanes_by_sample(alignment, threads):
+    """{sample: lanes of FASTQ}, in the order in which they are given."""
+    from gpugenome.commands.align import lanes_of
+
+    samples = {}
+    for lane in lanes_of(alignment, threads):
+        samples.setdefault(lane.read_group["SM"], []).append(lane)
+    return samples
+
+
+def _files_by_sample(inputs, genome, threads):
+    """{sample: files of alignments}, in the order in which they are given.
+
+    Raises
+    ------
+    UserError: standard input, which cannot be read twice. InputError: a file with reads of no sample or of several.
+    """
+    from gpugenome.errors import InputError, UserError
+    from gpugenome.io.bam import open_reads
+
+    samples = {}
+    for path in inputs:
+        if path in ("-", "/dev/stdin"):
+            raise UserError("--joint: expected files after --input (-I), got standard input")
+        mine = open_reads(path, genome.path, threads).header.samples
+        if len(mine) != 1:
+            raise InputError(path, f"--joint: expected reads of one sample in each file, got {', '.join(mine) or 'none'}", "@RG lines")
+        samples.setdefault(mine[0], []).append(path)
+    return samples
+
+
+def _check_names(samples, outputs):
+    """Refuse outputs that samples would share, and samples whose names cannot be in a path."""
+    from gpugenome.errors import UserError
+
+    for name, path in (("--output (-O)", outputs.variants), ("--out-bam", outputs.bam), ("--out-recal-file", outputs.table),
+                       ("--out-duplicate-metrics", outputs.metrics)):  # fmt: skip
+        if path and len(samples) > 1 and SAMPLE not in path:
+            raise UserError(f"--joint: {name} {path} is one file for {len(samples)} samples, expected {SAMPLE} in its name")
+        for sample in samples:
+            if path and "/" in sample:
+                raise UserError(f"--joint: the sample {sample} has a / in its name, which cannot be in that of {name}")
+
+
+def _source(alignment, inputs, way, spill):
     """(name for messages, reads) of the FASTQ lanes or the files of alignments."""
     from gpugenome.commands.align import aligned_reads
     from gpugenome.io.bam import Replay, open_several
 
+    genome, threads = way.genome, way.backend.threads
     if alignment["fastq"]:
-        return alignment["fastq"][0][0], aligned_reads(alignment, genome, backend)
-    opened = [open_several([p], genome.path, backend.threads) for p in inputs]
+        return alignment["fastq"][0][0], aligned_reads(alignment, genome, way.backend)
+    opened = [open_several([p], genome.path, threads) for p in inputs]
     if all(r.header.sort_order == "coordinate" for r in opened):
-        return inputs[0], Replay(inputs, genome.path, backend.threads, spill, budget)
-    return inputs[0], open_several(inputs, genome.path, backend.threads)
+        return inputs[0], Replay(inputs, genome.path, threads, spill, way.memory)
+    return inputs[0], open_several(inputs, genome.path, threads)
 
 
 def _written(batches, writer):

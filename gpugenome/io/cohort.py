@@ -1,9 +1,10 @@
 """A store of GVCFs that grows sample by sample: a folder with a folder for each GVCF, and a list of them.
 
 The folder of a GVCF is a Parquet dataset: its record lines, a row group for each genome window, some hundred row groups a file (the footer
-of one file with all of a genome's would take tens of MB), and index.parquet with the span of each row group, so that what an interval
-does not need is not read. The list (cohort.json) is replaced in one step after the new folders are complete: whatever interrupts `add` or
-`remove`, the store is as before or as after.
+of one file with all of a genome's would take tens of MB), and index.parquet with the span and size of each row group, so that what an
+interval does not need is not read. Windows are small, for the memory of cohorts of thousands; where there are few samples as many
+windows are read at once as the reader's pieces hold. The list (cohort.json) is replaced in one step after the new folders are complete:
+whatever interrupts `add` or `remove`, the store is as before or as after.
 """
 
 import contextlib
@@ -23,12 +24,14 @@ from gpugenome.io.outputs import AtomicOutput, os_problem
 from gpugenome.io.text_lines import PIECE_BYTES
 from gpugenome.io.variant_records import VariantFile, VariantHeader
 
-FORMAT, VERSION = "gpugenome cohort", 1
-WINDOW_BP = 200_000
+FORMAT, VERSION = "gpugenome cohort", 2
+WINDOW_BP = 10_000
 GROUPS_PER_FILE = 512
+FOOTER_PIECE_BYTES = 1 << 17
+"""Where pieces are smaller (with a thousand samples) footers, which take as much, are read again for each piece."""
 _LIST, _PARTS, _INDEX, _HEADER = "cohort.json", "parts", "index.parquet", b"vcf_header"
 _LINES = pa.schema([("line", pa.large_binary())])
-_SPANS = pa.schema([("ref_id", pa.int32()), ("start", pa.int32()), ("end", pa.int32()), ("records", pa.int32())])
+_SPANS = pa.schema([("ref_id", pa.int32()), ("start", pa.int32()), ("end", pa.int32()), ("records", pa.int32()), ("bytes", pa.int64())])
 
 
 @dataclass
@@ -229,6 +232,7 @@ class _GroupWriter:
         self.spans["start"].append(rows["start"][0].as_py())
         self.spans["end"].append(int(rows["end"].to_numpy().max()))
         self.spans["records"].append(len(rows))
+        self.spans["bytes"].append(rows["line"].nbytes)
 
 
 def _file_name(group):
@@ -311,7 +315,7 @@ class StoredVariants(VariantFile):
         try:
             index = pq.read_table(Path(folder) / _INDEX, page_checksum_verification=True, partitioning=None)
             header = index.schema.metadata[_HEADER]
-            ref_id, start, end = (index[name].to_numpy() for name in ("ref_id", "start", "end"))
+            ref_id, start, end, self._bytes = (index[name].to_numpy() for name in ("ref_id", "start", "end", "bytes"))
         except (OSError, pa.ArrowException, KeyError, TypeError) as e:
             raise InputError(Path(folder) / _INDEX, f"is damaged: {e}") from None
         self.header = VariantHeader.parse(self.path, header)
@@ -324,22 +328,37 @@ class StoredVariants(VariantFile):
         self.groups = np.flatnonzero(needed)
         self._lines = self._texts()
 
+    def _reads(self):
+        """Lists of row groups of one file that are read together: as many as make up a piece."""
+        some, size = [], 0
+        for group in self.groups.tolist():
+            if some and (size + self._bytes[group] > self._piece_bytes or group // GROUPS_PER_FILE != some[0] // GROUPS_PER_FILE):
+                yield some
+                some, size = [], 0
+            some.append(group)
+            size += self._bytes[group]
+        if some:
+            yield some
+
     def _texts(self):
         name, footer = None, None
-        for group in self.groups.tolist():
-            path = Path(self.path) / _file_name(group)
+        for groups in self._reads():
+            path, numbers = Path(self.path) / _file_name(groups[0]), [g % GROUPS_PER_FILE for g in groups]
             try:
                 if path.name != name:
                     name, footer = path.name, pq.read_metadata(path)
                 with pq.ParquetFile(path, metadata=footer, page_checksum_verification=True) as f:
-                    column = f.read_row_group(group % GROUPS_PER_FILE, columns=["line"]).column(0)
+                    column = f.read_row_groups(numbers, columns=["line"]).column(0)
             except (OSError, pa.ArrowException) as e:
-                raise InputError(path, f"row group {group % GROUPS_PER_FILE + 1} is damaged or missing: {e}") from None
-            for chunk in column.chunks:
-                offset = np.frombuffer(chunk.buffers()[1], np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
-                text = np.frombuffer(chunk.buffers()[2], np.uint8)
-                at = 0
-                while at < len(chunk):  # a pass for each piece
-                    after = max(at + 1, int(np.searchsorted(offset, offset[at] + self._piece_bytes, "right")) - 1)
-                    yield text[offset[at] : offset[after]]
-                    at = after
+                raise InputError(path, f"a row group of {numbers[0] + 1} to {numbers[-1] + 1} is damaged or missing: {e}") from None
+            if self._piece_bytes < FOOTER_PIECE_BYTES:
+                name, footer = None, None
+            chunk = pa.concat_arrays(column.chunks)
+            del column
+            offset = np.frombuffer(chunk.buffers()[1], np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
+            text = np.frombuffer(chunk.buffers()[2], np.uint8)
+            at = 0
+            while at < len(chunk):  # a pass for each piece
+                after = max(at + 1, int(np.searchsorted(offset, offset[at] + self._piece_bytes, "right")) - 1)
+                yield text[offset[at] : offset[after]]
+                at = after

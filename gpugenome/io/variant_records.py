@@ -102,7 +102,7 @@ class VariantRecords:
 
     data: uint8. columns: int64[n, 10], column j (CHROM to FORMAT) of record i is data[columns[i, j] : columns[i, j + 1] - 1]; the samples
     begin at columns[i, 9]. ends: int64[n], where each line ends (its newline). ref_id: int32[n]. start, end: int32[n], 0-based half-open
-    span (INFO END where there is one). first: number of record 0 in the file, from 0.
+    span (INFO END where there is one). first: number of record 0 in the file, from 0. variant: what `has_variant` found, None before.
     """
 
     header: VariantHeader
@@ -114,6 +114,7 @@ class VariantRecords:
     end: np.ndarray
     first: int
     threads: int = 1
+    variant: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.start)
@@ -131,20 +132,14 @@ class VariantRecords:
         """The error that a record has this problem."""
         return InputError(self.header.path, text, self.place(row))
 
-    def take(self, rows: np.ndarray) -> "VariantRecords":
-        """Some of the records, over the same text. `first` loses its meaning."""
+    def take(self, rows: np.ndarray | slice) -> "VariantRecords":
+        """Some of the records, over the same text (of a slice: no copy). `first` loses its meaning."""
         return VariantRecords(self.header, self.data, self.columns[rows], self.ends[rows], self.ref_id[rows], self.start[rows],
-                              self.end[rows], self.first, self.threads)  # fmt: skip
+                              self.end[rows], self.first, self.threads, None if self.variant is None else self.variant[rows])  # fmt: skip
 
     def compacted(self, rows: np.ndarray) -> "VariantRecords":
         """Some of the records, over text of their own."""
-        start, ends, columns = self.columns[rows, 0], self.ends[rows], self.columns[rows]
-        offset = _offsets(ends - start + 1)
-        data = np.empty(int(offset[-1]), np.uint8)
-        run_chunks(kernel.copy_lines, len(rows), self.threads, self.data, start, data, offset)
-        shift = offset[:-1] - start
-        return VariantRecords(self.header, data, columns + shift[:, None], ends + shift, self.ref_id[rows], self.start[rows],
-                              self.end[rows], self.first, self.threads)  # fmt: skip
+        return compacted([self], [rows], self.threads)[0]
 
     def column(self, j: int) -> TextColumn:
         """A fixed column as text (0 CHROM ... 8 FORMAT); '.' is absent in ID, QUAL, FILTER and INFO."""
@@ -165,9 +160,11 @@ class VariantRecords:
 
     def has_variant(self) -> np.ndarray:
         """bool[n]: records with an ALT other than <NON_REF>."""
-        out = np.empty(len(self), np.uint8)
-        run_chunks(kernel.mark_variants, len(self), self.threads, self.data, self.columns, out)
-        return out > 0
+        if self.variant is None:
+            out = np.empty(len(self), np.uint8)
+            run_chunks(kernel.mark_variants, len(self), self.threads, self.data, self.columns, out)
+            self.variant = out > 0
+        return self.variant
 
     def check_reference(self, bases: np.ndarray) -> None:
         """Refuse records (of one contig) that are not of this reference. bases: uint8, upper case.
@@ -274,6 +271,22 @@ class VariantRecords:
                 except ValueError:
                     out[k] = math.nan
         return out, offset, number
+
+
+def compacted(parts: list[VariantRecords], rows: list[np.ndarray], threads: int = 1) -> list[VariantRecords]:
+    """Some records (int64 rows) of each part, over one text of their own."""
+    start = [p.columns[r, 0] for p, r in zip(parts, rows)]
+    ends = [p.ends[r] for p, r in zip(parts, rows)]
+    offset = _offsets(np.concatenate(ends) - np.concatenate(start) + 1)
+    data, out, at = np.empty(int(offset[-1]), np.uint8), [], 0
+    for p, r, s, e in zip(parts, rows, start, ends):
+        begin = offset[at : at + len(r) + 1]
+        run_chunks(kernel.copy_lines, len(r), threads if len(parts) == 1 else 1, p.data, s, data, begin)
+        shift = begin[:-1] - s
+        out.append(VariantRecords(p.header, data, p.columns[r] + shift[:, None], e + shift, p.ref_id[r], p.start[r], p.end[r], p.first,
+                                  threads, None if p.variant is None else p.variant[r]))  # fmt: skip
+        at += len(r)
+    return out
 
 
 class VariantFile:

@@ -96,18 +96,23 @@ class JointGenotyper:
         """Names of the output's sample columns."""
         return sorted(self._names)
 
-    def records(self, inputs: list[GvcfInput], intervals: np.ndarray | None = None):
-        """Iterator of (ref_id, JointRecords): the records to genotype, contig by contig; those of several files merged."""
+    def records(self, inputs: list[GvcfInput], intervals: np.ndarray | None = None, by_sample: bool = False):
+        """Iterator of (ref_id, JointRecords): the records to genotype, contig by contig; those of several files merged.
+
+        by_sample: as of `GvcfSweep`.
+        """
         samples, ploidy, threads = len(self._names), self._options.sample_ploidy, self._threads
         if self._options.include_non_variant_sites:
             if len(inputs) > 1:
-                combiner = GvcfCombiner(inputs, self._names, self._contigs, self._bases_of, self._annotations, intervals, threads=threads)
+                combiner = GvcfCombiner(inputs, self._names, self._contigs, self._bases_of, self._annotations, intervals, threads=threads,
+                                        by_sample=by_sample)  # fmt: skip
                 inputs = [combiner.as_input()]
             for ref_id, rows, entries, sets in walk_positions(inputs[0], self._keys, self._bases_of, intervals, ploidy):
                 yield ref_id, merge(rows, entries, sets * samples, GENOTYPE, threads)
             return
         if len(inputs) > 1:
-            for s in GvcfSweep(inputs, self._keys, self._bases_of, intervals, blocks=False, default_ploidy=ploidy, threads=threads):
+            for s in GvcfSweep(inputs, self._keys, self._bases_of, intervals, blocks=False, default_ploidy=ploidy, threads=threads,
+                               by_sample=by_sample):  # fmt: skip
                 records = merge(s.rows, s.entries, samples, COMBINE_AND_GENOTYPE, threads)
                 records.numeric = {k: v if self._keys.numeric[k] else printed(*v) for k, v in records.numeric.items()}
                 yield s.ref_id, records
@@ -318,13 +323,13 @@ def _clean(calls: JointCalls, variant, keep_strands, threads) -> dict[str, TextC
 
 
 def joint_lines(inputs: list[GvcfInput], genotyper: JointGenotyper, intervals: np.ndarray | None = None,
-                starting_in_intervals: bool = False):  # fmt: skip
+                starting_in_intervals: bool = False, by_sample: bool = False):  # fmt: skip
     """Iterator of RecordLines: the genotyped records of GVCFs.
 
     intervals: int64[k, 3], sorted and apart, or None: records that overlap them are read. starting_in_intervals: of the results those that
-    start inside are written.
+    start inside are written. by_sample: several files are merged as GenomicsDB does, else as CombineGVCFs (only the order of ALTs differs).
     """
-    for ref_id, records in genotyper.records(inputs, intervals):
+    for ref_id, records in genotyper.records(inputs, intervals, by_sample):
         found = genotyper.lines(records, ref_id)
         if starting_in_intervals and intervals is not None:
             found = take_lines(found, np.flatnonzero(starting_in(ref_id, found.start, intervals)))

@@ -12,7 +12,7 @@ from gpugenome.io.text_lines import PIECE_BYTES
 from gpugenome.io.variant_records import VariantFile, VariantHeader, VariantRecords
 
 STORE_SCHEME = "cohort://"
-_ALL_PIECES_BYTES, _LEAST_PIECE_BYTES = 96 << 20, 1 << 18
+_ALL_PIECES_BYTES, _LEAST_PIECE_BYTES = 96 << 20, 1 << 16
 """Text of several files that is in memory at a time, about, and of one of them at least."""
 
 
@@ -67,7 +67,7 @@ class GvcfInput:
             edges = [0, *(np.flatnonzero(np.diff(records.ref_id)) + 1).tolist(), len(records)]
             for a, b in zip(edges[:-1], edges[1:]):  # a pass for each contig
                 if b > a:
-                    found = records.take(np.arange(a, b)) if b - a < len(records) else records
+                    found = records.take(slice(a, b)) if b - a < len(records) else records
                     found.check_reference(self.bases_of(int(found.ref_id[0])))
                     yield found
 
@@ -89,11 +89,12 @@ def open_inputs(paths, genome: Reference, threads: int, piece_bytes: int | None 
             from gpugenome.io.cohort import Cohort, StoredVariants  # loads pyarrow
 
             folders = Cohort.open(path.removeprefix(STORE_SCHEME)).folders()
-            openers += [partial(StoredVariants, folder, genome.names, threads, intervals=intervals) for folder in folders]
+            openers += [partial(StoredVariants, folder, genome.names, intervals=intervals) for folder in folders]
         else:
-            openers.append(partial(VariantFile, path, genome.names, threads))
+            openers.append(partial(VariantFile, path, genome.names))
     size = piece_bytes or (PIECE_BYTES if len(openers) == 1 else max(_LEAST_PIECE_BYTES, _ALL_PIECES_BYTES // len(openers)))
-    files = [opener(piece_bytes=size) for opener in openers]
+    each = threads if len(openers) == 1 else 1  # several are read side by side
+    files = [opener(threads=each, piece_bytes=size) for opener in openers]
     owner: dict[str, str] = {}
     for file in files:
         check_gvcf(file, genome)

@@ -126,8 +126,8 @@ def _raw_mq(records, column):
     return out
 
 
-def _parse(records: VariantRecords, columns, keys: InputKeys, default_ploidy: int) -> dict:
-    """Everything of one file's records."""
+def _parse(records: VariantRecords, keys: InputKeys, default_ploidy: int) -> dict:
+    """Everything of some records but which columns their samples are."""
     n, samples = len(records), records.samples
     formats, _ = records.formats([*PARSED_FORMATS, *keys.texts])
     allele, phased = records.genotypes(formats["GT"])
@@ -146,18 +146,29 @@ def _parse(records: VariantRecords, columns, keys: InputKeys, default_ploidy: in
         "depth": np.where(depth >= 0, depth, sample_depth), "has_depth": depth >= 0,
         "numeric": {k: records.decimals(info[k]) for k in keys.numeric}, "allele_raw": {k: info[k] for k in keys.raw if k != RAW_MQ},
         "raw_mq": _raw_mq(records, info[RAW_MQ]) if RAW_MQ in keys.raw else np.full((n, 2), -1, np.int64),
-        "column": np.tile(np.asarray(columns, np.int32), n), "genotypes": np.full(n, samples), "alleles": records.alleles(),
+        "genotypes": np.full(n, samples), "alleles": records.alleles(),
     }  # fmt: skip
 
 
-def source_rows(parts: list[VariantRecords], columns: list, keys: InputKeys, default_ploidy: int = 2) -> SourceRows:
-    """Parse records. parts: of each file, in order. columns: for each part, the output's number of each of its samples.
+def _as_one(parts, data, base, threads):
+    """Records of files with equally many samples as those of one. data: the texts of all; base: where that of each part begins."""
+    at = np.repeat(np.array(base), [len(p) for p in parts])
+
+    def join(name):
+        return np.concatenate([getattr(p, name) for p in parts])
+
+    return VariantRecords(parts[0].header, data, join("columns") + at[:, None], join("ends") + at, join("ref_id"), join("start"),
+                          join("end"), 0, threads)  # fmt: skip
+
+
+def source_rows(parts: list[VariantRecords], columns: list, keys: InputKeys, default_ploidy: int = 2, threads: int = 1) -> SourceRows:
+    """Parse records. parts: of each file, in order (of one: on its threads). columns: for each part, the output's number of each of its
+    samples.
 
     Raises
     ------
     InputError: values that are not what their key asks for.
     """
-    found = [_parse(p, c, keys, default_ploidy) for p, c in zip(parts, columns)]
     # parts of one piece of text share it
     arenas, base, at = [], [], 0
     known: dict[int, int] = {}
@@ -168,6 +179,16 @@ def source_rows(parts: list[VariantRecords], columns: list, keys: InputKeys, def
             at += len(p.data)
         base.append(known[id(p.data)])
     data = arenas[0] if len(arenas) == 1 else np.concatenate(arenas)
+    column = np.concatenate([np.tile(np.asarray(c, np.int32), len(p)) for p, c in zip(parts, columns)])
+    files = parts
+    if len(parts) > 1 and len({p.samples for p in parts}) == 1:  # of many files at once
+        parts, base = [_as_one(parts, data, base, threads)], [0]
+    try:
+        found = [_parse(p, keys, default_ploidy) for p in parts]
+    except InputError:
+        for p in files:  # the first of them that has the problem names its file
+            _parse(p, keys, default_ploidy)
+        raise
 
     def joined(name):
         return np.concatenate([f[name] for f in found]) if len(found) > 1 else found[0][name]
@@ -191,8 +212,8 @@ def source_rows(parts: list[VariantRecords], columns: list, keys: InputKeys, def
     texts = {k: text([f["texts"][k] for f in found]) for k in keys.texts}
     allele_raw = {k: text([f["allele_raw"][k] for f in found]) for k in keys.raw if k != RAW_MQ}
     return SourceRows(
-        parts, data, np.concatenate([p.start for p in parts]), np.concatenate([p.end for p in parts]), allele_offset, allele_start,
-        allele_length, offsets(joined("genotypes")), joined("column"), allele, joined("phased"),
+        files, data, np.concatenate([p.start for p in parts]), np.concatenate([p.end for p in parts]), allele_offset, allele_start,
+        allele_length, offsets(joined("genotypes")), column, allele, joined("phased"),
         (allele != -2).sum(1).astype(np.int32), joined("gq"), joined("dp"), joined("min_dp"), pl, pl_offset, ad, ad_offset,
         {k: c for k, c in texts.items() if (c.length >= 0).any()}, joined("depth"), joined("has_depth"),
         text([f["ids"] for f in found]), numeric, joined("raw_mq"),

@@ -4,11 +4,12 @@ Only a window of each file is in memory; rows that are still open go with the sw
 Source: specification chapter "GVCF and joint genotyping", 9.1 and 9.2.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-from gpugenome.io.variant_records import VariantRecords
+from gpugenome.io.variant_records import VariantRecords, compacted
 from gpugenome.kernels import joint_sweep_cpu as kernel
 from gpugenome.steps.gvcf_inputs import GvcfInput
 from gpugenome.steps.joint_records import Entries, InputKeys, SourceRows, source_rows
@@ -40,15 +41,33 @@ class _Pending:
 
     def __init__(self, source: GvcfInput, intervals):
         self.source, self._records, self.parts, self.ended = source, source.records(intervals), [], False
+        self._enough = 1
 
-    def load(self) -> bool:
-        """Read the next part; False at the end of the file."""
+    def load(self) -> None:
+        """Read the next part."""
         part = next(self._records, None)
         if part is None:
             self.ended = True
-            return False
+            return
+        part.has_variant()
         self.parts.append(part)
-        return True
+        self._enough = max(2, len(part) // 2)
+
+    def is_short(self, ref_id) -> bool:
+        """Whether more rows of a contig are wanted: half of a part, so that the next window is no sliver; two places at least."""
+        if self.ended or (self.parts and int(self.parts[-1].ref_id[0]) != ref_id):
+            return False
+        return sum(len(p) for p in self.parts) < self._enough or _key(self.parts[0], 0) == _key(self.parts[-1], -1)
+
+    def limit(self, ref_id) -> int:
+        """The key below which all rows of a contig are in memory; _END where all of its rows are."""
+        if self.ended or int(self.parts[-1].ref_id[0]) != ref_id:
+            return _END
+        return _key(self.parts[-1], -1)
+
+
+def _key(part, row):
+    return int(part.ref_id[row]) << 32 | int(part.start[row])
 
 
 def _keys(part):
@@ -59,14 +78,16 @@ class GvcfSweep:
     """Sweeps over GVCFs.
 
     bases_of(ref_id): uint8. intervals: int64[k, 3] or None. band: blocks are cut before multiples of it (0: nowhere). blocks: also records
-    of reference confidence only.
+    of reference confidence only. by_sample: alleles are collected in the order of the samples' columns, as GenomicsDB does, not in that
+    of CombineGVCFs.
     """
 
     def __init__(self, inputs: list[GvcfInput], keys: InputKeys, bases_of, intervals=None, band: int = 0, blocks: bool = True,
-                 default_ploidy: int = 2, threads: int = 1):  # fmt: skip
+                 default_ploidy: int = 2, threads: int = 1, by_sample: bool = False):  # fmt: skip
         self._pending = [_Pending(i, intervals) for i in inputs]
         self._keys, self._bases_of, self._intervals = keys, bases_of, intervals
         self._band, self._blocks, self._default_ploidy, self._threads = band, blocks, default_ploidy, threads
+        self._column = np.array([i.columns[0] for i in inputs]) if by_sample else None
         self._heap = np.zeros(len(inputs), np.int32)
         self._n_heap = 0
         self._in_open = np.zeros(len(inputs), np.uint8)
@@ -76,32 +97,25 @@ class GvcfSweep:
 
     def __iter__(self):
         """Iterator of Swept."""
-        self._start()
-        while self._n_heap:
-            ref_id = int(self._pending[self._heap[0]].parts[0].ref_id[0])
-            limit = min(self._limit(p, ref_id) for p in self._pending)
-            yield from self._window(ref_id, limit)
+        with ThreadPoolExecutor(self._threads) as pool:
+            self._start(pool)
+            while self._n_heap:
+                ref_id = int(self._pending[self._heap[0]].parts[0].ref_id[0])
+                while short := [p for p in self._pending if p.is_short(ref_id)]:
+                    list(pool.map(_Pending.load, short))
+                yield from self._window(ref_id, min(p.limit(ref_id) for p in self._pending))
 
-    def _start(self):
+    def _start(self, pool):
         first = np.zeros(len(self._pending), np.int64)
+        list(pool.map(_Pending.load, self._pending))
         for f, pending in enumerate(self._pending):
-            if pending.load():
-                first[f] = _keys(pending.parts[0])[0]
+            if pending.parts:
+                first[f] = _key(pending.parts[0], 0)
         at = np.arange(len(self._pending))
         for f, pending in enumerate(self._pending):
             if pending.parts:
                 kernel.push(self._heap, self._n_heap, f, first, at)
                 self._n_heap += 1
-
-    def _limit(self, pending, ref_id):
-        """The key below which all rows of a contig are in memory; _END where all of its rows are."""
-        while not pending.ended:
-            if pending.parts and int(pending.parts[-1].ref_id[0]) != ref_id:
-                return _END
-            if pending.parts and _keys(pending.parts[0])[0] < _keys(pending.parts[-1])[-1]:
-                return int(_keys(pending.parts[-1])[-1])
-            pending.load()
-        return _END
 
     def _window(self, ref_id, limit):
         last = limit == _END
@@ -162,17 +176,21 @@ class GvcfSweep:
         for k, part in enumerate(parts):
             done = int(np.clip(next_row[file_of_part[k]] - edge[k], 0, len(part)))
             if done < len(part):
-                self._pending[file_of_part[k]].parts.append(part.take(np.arange(done, len(part))) if done else part)
+                self._pending[file_of_part[k]].parts.append(part.take(slice(done, len(part))) if done else part)
 
     def _swept(self, ref_id, parts, file_of_part, size, kind, pos, first, base, offset, entry):
         used = np.unique(entry)
         edge = np.concatenate([[0], np.cumsum(size)])
+        if self._column is not None:
+            column = np.repeat(self._column[file_of_part], size)[entry]
+            entry = entry[np.lexsort((column, np.repeat(np.arange(len(first)), np.diff(offset))))]
         at = np.searchsorted(used, edge)
         chosen, columns = [], []
         for k in np.flatnonzero(np.diff(at)).tolist():  # parts, some for each file
-            chosen.append(parts[k].compacted(used[at[k] : at[k + 1]] - edge[k]))
+            chosen.append(used[at[k] : at[k + 1]] - edge[k])
             columns.append(self._pending[file_of_part[k]].source.columns)
-        rows = source_rows(chosen, columns, self._keys, self._default_ploidy)
+        records = compacted([parts[k] for k in np.flatnonzero(np.diff(at))], chosen, self._threads)
+        rows = source_rows(records, columns, self._keys, self._default_ploidy, self._threads)
         entries = Entries(first, offset, np.searchsorted(used, entry), base)
         return Swept(ref_id, rows, entries, kind == kernel.BLOCK, (pos + 1).astype(np.int32))
 
