@@ -6,8 +6,11 @@ so Python threads run chunks of a batch side by side without a numba threading l
 
 import hashlib
 import os
+import pickle
 import re
+import sys
 import tempfile
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -29,46 +32,138 @@ if "NUMBA_CACHE_DIR" not in os.environ:
         _dir.mkdir(parents=True, exist_ok=True)
     os.environ["NUMBA_CACHE_DIR"] = str(_dir)
 
+import llvmlite.binding as llvm  # noqa: E402
 import numba  # noqa: E402
-from numba.core.caching import IndexDataCacheFile  # noqa: E402
+from numba.core import serialize  # noqa: E402
+from numba.core.codegen import JITCodeLibrary  # noqa: E402
+from numba.core.compiler import CompileResult  # noqa: E402
 from numba.core.compiler_lock import global_compiler_lock  # noqa: E402
 from numba.core.errors import NumbaError  # noqa: E402
+from numba.core.registry import CPUDispatcher  # noqa: E402
+from numba.core.runtime import _nrt_python  # noqa: E402
 
 _IMPORT = re.compile(r"^from gpugenome\.kernels(?:\.(\w+))? import ([^#]*?)(?:\)|$)", re.M | re.S)
 
 
 @lru_cache
-def _sources(path: Path) -> frozenset[Path]:
-    """A kernel file and all kernel files that it imports, directly or not."""
-    found, todo = set(), [path]
-    while todo:
-        p = todo.pop()
-        if p in found or not p.is_file():
-            continue
-        found.add(p)
-        for module, names in _IMPORT.findall(p.read_text()):
-            words = [module] if module else [w.split(" as ")[0].strip(" (\n") for w in names.split(",")]
-            todo += [_HERE / f"{w}.py" for w in words]
-    return frozenset(found)
+def _source(path: Path) -> tuple[bytes, tuple[Path, ...]]:
+    """(digest of a kernel file, the kernel files that it imports); no digest where there is no such file."""
+    if not path.is_file():
+        return b"", ()
+    text = path.read_bytes()
+    found = []
+    for module, names in _IMPORT.findall(text.decode()):
+        words = [module] if module else [w.split(" as ")[0].strip(" (\n") for w in names.split(",")]
+        found += [_HERE / f"{w}.py" for w in words]
+    return hashlib.sha256(text).digest(), tuple(found)
 
 
 @lru_cache
 def stamp(path: Path) -> str:
-    """Digest of everything that the compiled functions of a kernel file depend on."""
-    digest = hashlib.sha256()
-    for p in sorted(_sources(path)):
-        digest.update(p.read_bytes())
-    return digest.hexdigest()
+    """Digest of everything that the compiled functions of a kernel file depend on: it and all kernel files that it imports, directly or not."""
+    found, todo = {}, [path]
+    while todo:
+        p = todo.pop()
+        if p not in found:
+            found[p], more = _source(p)
+            todo += more
+    return hashlib.sha256(b"".join(found[p] for p in sorted(found))).hexdigest()
 
 
-class _CacheFile(IndexDataCacheFile):
-    """Compiled code of a function on disk. Code that cannot be written (full disk, folder gone) is used all the same."""
+@lru_cache
+def _machine(codegen) -> str:
+    """Digest of what compiled code depends on besides its source: Python, numba, the CPU."""
+    return hashlib.sha256(repr((sys.version, numba.__version__, codegen.magic_tuple())).encode()).hexdigest()[:12]
 
-    def save(self, key, data):
+
+@lru_cache
+def _bind_runtime() -> None:
+    """Tell LLVM where numba's functions for arrays are. (`rtsys.initialize` does it too, and compiles some for the compiler's use.)"""
+    for name, address in _nrt_python.c_helpers.items():
+        llvm.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
+
+
+class _LoadedLibrary(JITCodeLibrary):
+    """Compiled code from the cache. Its intermediate code is looked at only where a kernel that is not in the cache calls it."""
+
+    def __init__(self, codegen, state):
+        name, _, (machine_code, self._bitcode) = state
+        super().__init__(codegen, name)
+        engine = codegen._engine._ee
+        engine.add_object_file(llvm.ObjectFileRef.from_data(machine_code))
+        engine.finalize_object()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name):
+        return self._codegen._engine.get_function_address(name)
+
+    def _get_module_for_linking(self):
+        if self._shared_module is None:
+            self._shared_module = llvm.parse_bitcode(self._bitcode)
+        return self._shared_module
+
+
+class _Cache:
+    """Compiled code of a function on disk, a file for each list of types: what numba asks of a cache, without what makes its own slow.
+
+    numba's looks at a function's own file only and would keep a caller whose inlined callee in another file has changed; here the
+    folder's name is a digest of all kernel files that the function's file imports. It also sets up the compiler, parses
+    intermediate code and walks through its symbols before the first call (3 ms a kernel and 100 ms once); here machine code is
+    linked and nothing else. Code that cannot be written (full disk, folder gone) is used all the same.
+    """
+
+    def __init__(self, function):
+        file = Path(function.__code__.co_filename).resolve()
+        # functions that are no kernels (tests make some) are compiled at each run
+        self.cache_path = Path(os.environ["NUMBA_CACHE_DIR"], stamp(file)[:20]) if file.parent == _HERE else None
+        self._name = f"{file.stem}.{function.__qualname__}-{function.__code__.co_firstlineno}"
+
+    def _path(self, signature, codegen):
+        types = hashlib.sha256(repr(signature).encode()).hexdigest()[:12]
+        return self.cache_path / f"{self._name}.{types}.{_machine(codegen)}"
+
+    def load_overload(self, signature, target_context):
+        """The compiled function for a tuple of types, or None."""
+        if self.cache_path is None:
+            return None
+        codegen = target_context.codegen()
         try:
-            super().save(key, data)
+            code, described, environment, kept, reload_init, environments = pickle.loads(self._path(signature, codegen).read_bytes())
         except OSError:
-            pass
+            return None
+        _bind_runtime()
+        for call in reload_init:
+            call()
+        library = _LoadedLibrary(codegen, code)
+        result = CompileResult(
+            target_context=target_context, typing_context=target_context.typing_context, library=library, environment=environment,
+            entry_point=target_context.get_executable(library, described, environment), fndesc=described, type_annotation=None,
+            signature=kept, objectmode=False, lifted=(), typing_error=None, call_helper=None, metadata=None, reload_init=reload_init,
+            referenced_envs=environments,
+        )  # fmt: skip
+        for e in environments:
+            codegen.set_env(e.env_name, e)
+        return result
+
+    def save_overload(self, signature, result):
+        """Keep what was compiled."""
+        if self.cache_path is None:
+            return
+        code, described, environment, kept, _, _, _, reload_init, environments = result._reduce()
+        # Addresses of this process, and calls that numba binds when it links, mean nothing to another process.
+        if result.library.has_dynamic_globals or b".numba.unresolved$" in code[2][0]:
+            return
+        # Those of numba's own functions have no constants, and to load them is to import their modules.
+        environments = [e for e in environments if e.consts]
+        data = serialize.dumps((code, described, environment, kept, reload_init, environments))
+        path = self._path(signature, result.library.codegen)
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
+        try:
+            self.cache_path.mkdir(exist_ok=True)
+            unfinished.write_bytes(data)
+            unfinished.replace(path)
+        except OSError:
+            unfinished.unlink(missing_ok=True)
 
 
 # names by which kernels make arrays
@@ -80,10 +175,17 @@ _MAKERS = frozenset((
 
 
 def _makes_arrays(function) -> bool:
-    """Whether a function seems to make arrays, by the names that it uses, or calls kernels that do."""
-    names = function.__code__.co_names
-    callees = (function.__globals__.get(name) for name in names)
-    return not _MAKERS.isdisjoint(names) or any(getattr(c, "targetoptions", {}).get("_nrt", False) for c in callees)
+    """Whether a function, or a kernel that it calls, seems to make arrays, by the names that it uses."""
+    found, todo = set(), [function]
+    while todo:
+        f = todo.pop()
+        if f not in found:
+            found.add(f)
+            names = f.__code__.co_names
+            if not _MAKERS.isdisjoint(names):
+                return True
+            todo += [c.py_func for c in map(f.__globals__.get, names) if isinstance(c, CPUDispatcher)]
+    return False
 
 
 def _holds_array(kind) -> bool:
@@ -96,30 +198,62 @@ class _Uncounted(Exception):
     """A kernel has to count references after all."""
 
 
-def _count_where_needed(compiled) -> None:
-    """Let a kernel that was to count no references count them where it cannot be compiled otherwise.
+class _Compiled(CPUDispatcher):
+    """A kernel that is in use.
 
-    It needs to if it returns (a part of) an array, or copies one into a part of another, which takes memory where the two overlap.
+    Kernels that make no arrays count no references to them, unless they cannot be compiled otherwise: where they return (a part of)
+    an array, or copy one into a part of another, which takes memory where the two overlap.
     """
-    compile_, add = compiled.compile, compiled.add_overload
 
-    def checked(result):
-        if not compiled.targetoptions["_nrt"] and _holds_array(result.signature.return_type):
+    def __init__(self, function):
+        options = {"nopython": True, "nogil": True, "error_model": "numpy", "boundscheck": False, "no_cfunc_wrapper": True}
+        super().__init__(function, targetoptions=options)
+        self._cache = _Cache(function)
+
+    def _compilation_chain_init_hook(self):
+        """numba looks for extensions of other packages here: kernels use none."""
+
+    def add_overload(self, result):
+        if not self.targetoptions.get("_nrt", True) and _holds_array(result.signature.return_type):
             raise _Uncounted
-        add(result)
+        super().add_overload(result)
 
-    def compile_either(signature):
+    def compile(self, signature):
         with global_compiler_lock:
+            self.targetoptions.setdefault("_nrt", _makes_arrays(self.py_func))
             try:
-                return compile_(signature)
+                return super().compile(signature)
             except (_Uncounted, NumbaError):
-                if compiled.targetoptions["_nrt"]:
+                if self.targetoptions["_nrt"]:
                     raise
-                compiled.targetoptions["_nrt"] = True
-                compiled._compiler._failed_cache.clear()
-                return compile_(signature)
+                self.targetoptions["_nrt"] = True
+                self._compiler._failed_cache.clear()
+                return super().compile(signature)
 
-    compiled.add_overload, compiled.compile = checked, compile_either
+
+class _Kernel(_Compiled):
+    """A kernel that nobody has used yet: numba's part of it (0.3 ms) is made when it is called, or compiled into another one.
+
+    A command imports hundreds of kernels and calls some dozens, whose compiled code has the others in it.
+    """
+
+    def __init__(self, function):
+        self.py_func, self._begun = function, False
+
+    def _prepare(self):
+        with global_compiler_lock:
+            if type(self) is _Kernel and not self._begun:
+                self._begun = True
+                _Compiled.__init__(self, self.py_func)
+                self.__class__ = _Compiled
+
+    def __call__(self, *args):
+        self._prepare()
+        return self(*args)
+
+    def __getattr__(self, name):
+        self._prepare()
+        return object.__getattribute__(self, name)
 
 
 def jit(function):
@@ -127,22 +261,8 @@ def jit(function):
 
     Kernels that make no arrays count no references to them: the counts are atomic operations on memory that all threads share, often more
     than the work of a small function. So let a kernel make its arrays first and leave the loops to functions that make none.
-
-    numba's cache looks at a function's own file only and would keep a caller whose inlined callee in another file has changed; here
-    compiled code lies in a folder named after the contents of all kernel files that the function's file imports. So the same kernels
-    are compiled once, wherever they are installed.
     """
-    compiled = numba.njit(
-        nogil=True, cache=True, error_model="numpy", boundscheck=False, _nrt=_makes_arrays(function), no_cfunc_wrapper=True
-    )(function)
-    _count_where_needed(compiled)
-    file = Path(function.__code__.co_filename).resolve()
-    if file.parent == _HERE:
-        folder = Path(os.environ["NUMBA_CACHE_DIR"], stamp(file)[:20])
-        folder.mkdir(exist_ok=True)
-        cache = compiled._cache._cache_file
-        compiled._cache._cache_file = _CacheFile(str(folder), cache._index_name.removesuffix(".nbi"), stamp(file))
-    return compiled
+    return function if numba.config.DISABLE_JIT else _Kernel(function)
 
 
 _pools: dict[int, ThreadPoolExecutor] = {}
