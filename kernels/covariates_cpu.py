@@ -6,15 +6,19 @@ A read is prepared in a small scratch: its CIGAR as (operator, length) rows, and
 import numpy as np
 
 from gpugenome.kernels.bam_records_cpu import _find_tag
-from gpugenome.kernels.covariates_scalar import base_code, context_of, cycle_of
+from gpugenome.kernels.covariates_scalar import base_code
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.memory import address_of, load_u8, load_u32
+from gpugenome.kernels.memory import address_of, load_i64, load_u8, load_u32, load_u64, store_i64, store_u8, store_u16, store_u64
 
 M, I, D, N, S, H, P, EQ, X = range(9)
 READ_BASES = (1 << M) | (1 << I) | (1 << S) | (1 << EQ) | (1 << X)
 REFERENCE_BASES = (1 << M) | (1 << D) | (1 << N) | (1 << EQ) | (1 << X)
 CODE = np.array(["ACGT".find(c) for c in "=ACMGRSVTWYHKDBN"], np.int8)
 """`base_code` of the 16 codes of a BAM record's bases."""
+NO_BASE, TAIL = 4, 8
+_CODE_OR_NONE = np.where(CODE < 0, NO_BASE, CODE).astype(np.uint16)
+PAIRS = (_CODE_OR_NONE[:, None] | _CODE_OR_NONE << 8).ravel()
+"""The codes of the two bases in a byte, the first one in the lower half."""
 
 
 @jit
@@ -185,8 +189,8 @@ def _adaptor(flag, pos, stop, mate_ref_id, mate_pos, tlen):
 
 
 @jit
-def _mask_known(op, length, n, pos, stop, bases, spans, bins, mask):
-    """mask[j] |= 1 for bases at known sites. spans: int64[k, 2] by start. bins: first span that may reach each 1024 bases."""
+def _hide_known(op, length, n, pos, stop, bases, spans, bins, quality):
+    """quality[j] = 255, which is not counted, for bases at known sites. spans: int64[k, 2] by start. bins: first span that may reach each 1024 bases."""
     if spans.shape[0] == 0:
         return
     first = bins[min(pos >> 10, bins.size - 1)]
@@ -202,28 +206,60 @@ def _mask_known(op, length, n, pos, stop, bases, spans, bins, mask):
         j, _ = read_index(op, length, n, pos, spans[f, 1] - 1)
         last = bases if j < 0 else j
         for b in range(max(0, begin), min(bases - 1, last) + 1):
-            mask[b] = 1
+            quality[b] = 255
 
 
 @jit
-def _mismatches(op, length, n, pos, code, reference, wrong):
-    """wrong[j] = 1 where an aligned base is not the reference's."""
-    i = 0
+def unpack_codes(packed, first, size, low, high, code):
+    """Put the codes of bases first..first + size, at an address of packed bases, at the address `code`; returns where the first one is.
+
+    code: size + 2 bytes. `NO_BASE` is set where a base is none of ACGT, `TAIL` where it is before base `low` of these or not before `high`.
+    """
+    for t in range((size + (first & 1) + 1) >> 1):
+        store_u16(code + 2 * t, PAIRS[load_u8(packed + (first >> 1) + t)])
+    code += first & 1
+    for j in range(low):
+        store_u8(code + j, load_u8(code + j) | TAIL)
+    for j in range(high, size):
+        store_u8(code + j, load_u8(code + j) | TAIL)
+    return code
+
+
+@jit
+def _mismatches(op, length, n, pos, code, reference, size, wrong):
+    """Put 1 at wrong + j (addresses) where base j is aligned and not the reference's. size: of the reference, ASCII A, C, G, T and N."""
     at = pos
+    ones = np.uint64(0x0101010101010101)
     for k in range(n):
-        o, size = op[k], length[k]
+        o, most = op[k], length[k]
+        j = np.int64(0)
         if o == M or o == EQ or o == X:
-            for j in range(size):
-                r = base_code(reference[at + j]) if at + j < reference.size else -1
-                wrong[i + j] = 1 if code[i + j] != r else 0
-            i += size
-            at += size
+            inside = min(most, max(size - at, 0))
+            while j < inside:
+                if j + 8 <= inside:
+                    r = load_u64(reference + at + j)
+                    # A, C, G, T have 0, 1, 3, 2 in bits 1 and 2; only N has bit 3
+                    c = (r >> np.uint64(1)) & (ones * np.uint64(3))
+                    differs = c ^ ((c >> np.uint64(1)) & ones) ^ load_u64(code + j)
+                    store_u64(wrong + j, (differs | (differs >> np.uint64(1)) | (r >> np.uint64(3))) & ones)
+                    j += 8
+                else:
+                    store_u8(wrong + j, np.uint8(base_code(load_u8(reference + at + j)) != (load_u8(code + j) & 7)))
+                    j += 1
+            at += most
+            while j < most:
+                store_u8(wrong + j, np.uint8(1))
+                j += 1
         elif o == I or o == S:
-            for j in range(size):
-                wrong[i + j] = 0
-            i += size
+            while j < most:
+                store_u8(wrong + j, np.uint8(0))
+                j += 1
         elif o == D or o == N:
-            at += size
+            at += most
+            most = np.int64(0)
+        if uses_read(o):
+            code += most
+            wrong += most
 
 
 @jit
@@ -278,13 +314,39 @@ def prepare(data, offset, i, pos, flag, mate_ref_id, mate_pos, tlen, name_length
 
 
 @jit
-def count_bases(begin, end, batch, chosen, group, reference, contig_of, spans, bins, settings, observed, wrong_count):
-    """Add the bases of records chosen[begin:end], all on one contig, to the tables.
+def _count(code, quality, wrong, size, all_low, flag, k, most, lowest, columns, counts):
+    """Add the bases of a read to its group's counts, in sequencing order. code, quality, wrong, counts: addresses."""
+    contexts = np.int64(1) << (2 * k)
+    flip, step = (3, -1) if flag & 16 else (0, 1)
+    turn = -8 if flag & 0x81 == 0x81 else 8
+    j = size - 1 if flag & 16 else np.int64(0)
+    cycle = 8 * (contexts + 1 + most)
+    value, run = np.int64(0), np.int64(0)
+    for _ in range(size):
+        cycle += turn
+        c = np.int64(load_u8(code + j))
+        run = run + 1 if c < NO_BASE else 0
+        value = ((value << 2) | (c ^ flip)) & (contexts - 1)
+        q = np.int64(load_u8(quality + j))
+        if c & NO_BASE == 0 and lowest <= q <= 93:
+            one = 1 + (np.int64(load_u8(wrong + j)) << 32)
+            at = counts + 8 * q * columns
+            if run >= k:
+                store_i64(at + 8 * value, load_i64(at + 8 * value) + one)
+            elif all_low:  # of a read that is low-quality throughout GATK counts every base under an empty context
+                store_i64(at + 8 * contexts, load_i64(at + 8 * contexts) + one)
+            store_i64(at + cycle, load_i64(at + cycle) + one)
+        j += step
+
+
+@jit
+def count_bases(begin, end, batch, chosen, group, reference, contig_of, spans, bins, settings, counts):
+    """Add the bases of records chosen[begin:end], all on one contig, to the table.
 
     batch: (data, offset, ref_id, pos, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar, seq_length, read_group) of ReadBatch.
-    group: int32, table row by read group. reference: the contig's ASCII bases. spans, bins: known sites of the contig.
+    group: int32, table row by read group. reference: the contig's bases, ASCII A, C, G, T, N. spans, bins: known sites of the contig.
     settings: int64[5]: context size, maximum cycle, low-quality tail, lowest quality counted, 1 to take qualities from OQ.
-    observed, wrong_count: int64[groups, 94, 4^k + 1 + 2 max + 1], contexts, the empty one, then cycles from -max.
+    counts: int64[groups * 94 * (4^k + 1 + 2 max + 1)], contexts, the empty one, then cycles from -max; bases, and 2^32 for a mismatch.
 
     Returns
     -------
@@ -292,12 +354,12 @@ def count_bases(begin, end, batch, chosen, group, reference, contig_of, spans, b
     """
     data, offset, ref_id, pos, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar, seq_length, read_group = batch
     k, most, tail, lowest, use_oq = settings[0], settings[1], settings[2], settings[3], settings[4]
-    contexts = np.int64(1) << (2 * k)
+    columns = (np.int64(1) << (2 * k)) + 2 * most + 2
     elements = np.int64(1024)
     op, length = np.empty(elements, np.int64), np.empty(elements, np.int64)
     op_2, length_2 = np.empty(elements, np.int64), np.empty(elements, np.int64)
     room = np.int64(1024)
-    code, mask, wrong = np.empty(room, np.int8), np.empty(room, np.uint8), np.empty(room, np.uint8)
+    code, quality, wrong = np.empty(room + 2, np.uint8), np.empty(room, np.uint8), np.empty(room, np.uint8)
     base_address = np.int64(data.ctypes.data)
     for c in range(begin, end):
         i = chosen[c]
@@ -318,38 +380,27 @@ def count_bases(begin, end, batch, chosen, group, reference, contig_of, spans, b
             return i
         if size > room:
             room = 2 * size
-            code, mask, wrong = np.empty(room, np.int8), np.empty(room, np.uint8), np.empty(room, np.uint8)
+            code, quality, wrong = np.empty(room + 2, np.uint8), np.empty(room, np.uint8), np.empty(room, np.uint8)
         seq = offset[i] + 36 + name_length[i] + 4 * operations
-        qual = data[seq + (seq_length[i] + 1) // 2 + first : seq + (seq_length[i] + 1) // 2 + last]
+        qual = seq + (seq_length[i] + 1) // 2
         shift = 0
         if use_oq:
-            tags = base_address + seq + (seq_length[i] + 1) // 2 + seq_length[i]
-            at = _find_tag(tags, base_address + offset[i + 1], 79, 81)
+            at = _find_tag(base_address + qual + seq_length[i], base_address + offset[i + 1], 79, 81)
             if at >= 0 and load_u8(at + 3 + seq_length[i]) == 0 and load_u8(at + 3) != 0:
-                qual = data[at - base_address + 3 + first : at - base_address + 3 + last]
+                qual = at - base_address + 3
                 shift = 33
-        for j in range(size):
-            packed = np.int64(data[seq + ((first + j) >> 1)])
-            code[j] = CODE[packed & 15 if (first + j) & 1 else packed >> 4]
-            mask[j] = 0
-        _mask_known(op, length, n, place, place + reference_span(op, length, n), size, spans, bins, mask)
-        _mismatches(op, length, n, place, code, reference, wrong)
+        qual += first
+        quality[:size] = data[qual : qual + size]
+        for j in range(size if shift else 0):
+            quality[j] -= shift
         low, high = np.int64(0), size
-        while low < size and np.int64(qual[low]) - shift <= tail:
+        while low < size and np.int64(data[qual + low]) - shift <= tail:
             low += 1
-        while high > low and np.int64(qual[high - 1]) - shift <= tail:
+        while high > low and np.int64(data[qual + high - 1]) - shift <= tail:
             high -= 1
-        g = group[read_group[i]]
-        for j in range(size):
-            q = np.int64(qual[j]) - shift
-            if code[j] < 0 or q < lowest or q > 93 or mask[j]:
-                continue
-            # Of a read that is low-quality throughout GATK counts every base under an empty context.
-            context = contexts if low == size else context_of(code, low, high, j, k, f & 16 != 0)
-            cycle = contexts + 1 + most + cycle_of(j, size, f)
-            if context >= 0:
-                observed[g, q, context] += 1
-                wrong_count[g, q, context] += wrong[j]
-            observed[g, q, cycle] += 1
-            wrong_count[g, q, cycle] += wrong[j]
+        _hide_known(op, length, n, place, place + reference_span(op, length, n), size, spans, bins, quality)
+        codes = unpack_codes(base_address + seq, first, size, low, high, address_of(code))
+        _mismatches(op, length, n, place, codes, address_of(reference), np.int64(reference.size), address_of(wrong))
+        table = address_of(counts) + 8 * 94 * columns * np.int64(group[read_group[i]])
+        _count(codes, address_of(quality), address_of(wrong), size, low == size, f, k, most, lowest, columns, table)
     return np.int64(-1)

@@ -34,15 +34,19 @@ def _store(kind, bits):
 
 
 load_u8 = _load(types.uint8, 8)
+load_i8 = _load(types.int8, 8)
 load_u16 = _load(types.uint16, 16)
 load_u32 = _load(types.uint32, 32)
 load_i32 = _load(types.int32, 32)
 load_u64 = _load(types.uint64, 64)
+load_i64 = _load(types.int64, 64)
 store_u8 = _store(types.uint8, 8)
 store_u16 = _store(types.uint16, 16)
 store_u32 = _store(types.uint32, 32)
 store_u64 = _store(types.uint64, 64)
 store_i32 = _store(types.int32, 32)
+store_u64 = _store(types.uint64, 64)
+store_i64 = _store(types.int64, 64)
 
 
 @intrinsic

@@ -3,10 +3,35 @@
 import numpy as np
 
 from gpugenome.kernels.bam_records_cpu import _find_tag
-from gpugenome.kernels.covariates_cpu import CODE
-from gpugenome.kernels.covariates_scalar import context_of, cycle_of
+from gpugenome.kernels.covariates_cpu import NO_BASE, unpack_codes
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.memory import load_u8
+from gpugenome.kernels.memory import address_of, load_i8, load_u8, load_u16, store_u8
+
+
+@jit
+def _renew(code, qual, n, all_low, flag, k, most, lowest, base, delta_context, delta_cycle, final):
+    """New qualities of a read, in sequencing order. All but numbers are addresses, those of tables where its group's begin."""
+    contexts = np.int64(1) << (2 * k)
+    cycles = 2 * most + 1
+    flip, step = (3, -1) if flag & 16 else (0, 1)
+    turn = -1 if flag & 0x81 == 0x81 else 1
+    j = n - 1 if flag & 16 else np.int64(0)
+    cycle = delta_cycle + most
+    value, run = np.int64(0), np.int64(0)
+    for _ in range(n):
+        cycle += turn
+        c = np.int64(load_u8(code + j))
+        run = run + 1 if c < NO_BASE else 0
+        value = ((value << 2) | (c ^ flip)) & (contexts - 1)
+        q = np.int64(load_u8(qual + j))
+        if lowest <= q <= 93:
+            v = np.int64(load_u16(base + 2 * q)) + load_i8(cycle + q * cycles)
+            if run >= k:
+                v += load_i8(delta_context + q * (contexts + 1) + value)
+            elif all_low:
+                v += load_i8(delta_context + q * (contexts + 1) + contexts)
+            store_u8(qual + j, load_u8(final + min(max(v, 1), 93)))
+        j += step
 
 
 @jit
@@ -26,7 +51,7 @@ def recalibrate(begin, end, batch, row, settings, base, delta_context, delta_cyc
     k, most, tail, lowest, use_oq = settings[0], settings[1], settings[2], settings[3], settings[4]
     address = np.int64(data.ctypes.data)
     room = np.int64(1024)
-    code = np.empty(room, np.int8)
+    code = np.empty(room + 2, np.uint8)
     for i in range(begin, end):
         n = np.int64(seq_length[i])
         seq = offset[i] + 36 + name_length[i] + 4 * np.int64(n_cigar[i])
@@ -42,7 +67,7 @@ def recalibrate(begin, end, batch, row, settings, base, delta_context, delta_cyc
                     if v == 0:
                         break
                     qual[j] = v - 33
-        r = row[read_group[i]] if read_group[i] >= 0 else -1
+        r = np.int64(row[read_group[i]]) if read_group[i] >= 0 else -1
         if r < 0:
             for j in range(n):
                 qual[j] = missing[min(qual[j], 93)]
@@ -51,23 +76,14 @@ def recalibrate(begin, end, batch, row, settings, base, delta_context, delta_cyc
             return 2 * i
         if n > room:
             room = 2 * n
-            code = np.empty(room, np.int8)
-        for j in range(n):
-            packed = np.int64(data[seq + (j >> 1)])
-            code[j] = CODE[packed & 15 if j & 1 else packed >> 4]
+            code = np.empty(room + 2, np.uint8)
         low, high = np.int64(0), n
         while low < n and qual[low] <= tail:
             low += 1
         while high > low and qual[high - 1] <= tail:
             high -= 1
-        f = np.int64(flag[i])
-        for j in range(n):
-            q = np.int64(qual[j])
-            if q < lowest or q > 93:
-                continue
-            context = np.int64(delta_context.shape[2] - 1) if low == n else context_of(code, low, high, j, k, f & 16 != 0)
-            v = np.int64(base[r, q]) + delta_cycle[r, q, most + cycle_of(j, n, f)]
-            if context >= 0:
-                v += delta_context[r, q, context]
-            qual[j] = final[min(max(v, 1), 93)]
+        codes = unpack_codes(address + seq, np.int64(0), n, low, high, address_of(code))
+        _renew(codes, address + start, n, low == n, np.int64(flag[i]), k, most, lowest, address_of(base) + 2 * 94 * r,
+               address_of(delta_context) + 94 * delta_context.shape[2] * r, address_of(delta_cycle) + 94 * delta_cycle.shape[2] * r,
+               address_of(final))  # fmt: skip
     return np.int64(-1)

@@ -12,6 +12,7 @@ from gpugenome.kernels import covariates_cpu as kernel
 from gpugenome.kernels.launch import chunk_bounds, run_all, run_chunks
 
 MOST_CONTEXT = 8
+_MOST_BASES = 1 << 31  # that a thread may count before its table of 32 bits for bases and 31 for errors is emptied
 _NOT_COUNTED = 0x4 | 0x100 | 0x200 | 0x400
 _COLUMNS = ("data", "offset", "ref_id", "pos", "flag", "mate_ref_id", "mate_pos", "tlen", "name_length", "n_cigar", "seq_length",
             "read_group")  # fmt: skip
@@ -72,8 +73,9 @@ class TableBuilder:
         self._settings = np.array(
             [o.context_size, o.maximum_cycle, o.low_quality_tail, o.preserve_qscores_less_than, o.use_original_qualities], np.int64
         )
-        shape = (threads, len(self._groups), QUALITIES, context_columns(o.context_size) + 2 * o.maximum_cycle + 1)
+        shape = (len(self._groups), QUALITIES, context_columns(o.context_size) + 2 * o.maximum_cycle + 1)
         self._observed, self._errors = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        self._counts, self._uncollected = np.zeros((threads, self._observed.size), np.int64), 0  # bases that may be in the counts
         self._contig = (-1, None, None)
 
     def _bins(self, ref_id):
@@ -100,22 +102,42 @@ class TableBuilder:
         if len(missing):
             group = self._header.read_groups[batch.read_group[chosen[missing[0]]]]["ID"]
             raise UserError(f"read group {group}: its @RG line has no PL (platform), expected e.g. PL:ILLUMINA")
+        for part in np.array_split(chosen, 1 + int(batch.seq_length[chosen].sum(dtype=np.int64)) // _MOST_BASES):
+            self._count(batch, part)
+
+    def _count(self, batch, chosen):
+        bases = int(batch.seq_length[chosen].sum(dtype=np.int64))
+        if self._uncollected + bases > _MOST_BASES:
+            self._collect()
+        self._uncollected += bases
         columns = tuple(getattr(batch, name) for name in _COLUMNS)
+        free = list(self._counts)
         for ref_id in np.unique(batch.ref_id[chosen]):
             bases, bins = self._bins(int(ref_id))
 
-            def count(part, ref_id=ref_id, bases=bases, bins=bins):
-                t, (a, b) = part
-                return kernel.count_bases(a, b, columns, chosen, self._row, bases, np.int32(ref_id), self._sites[ref_id], bins,
-                                          self._settings, self._observed[t], self._errors[t])  # fmt: skip
+            def count(bounds, ref_id=ref_id, bases=bases, bins=bins):
+                counts = free.pop()  # of a thread
+                bad = kernel.count_bases(*bounds, columns, chosen, self._row, bases, np.int32(ref_id), self._sites[ref_id], bins,
+                                         self._settings, counts)  # fmt: skip
+                free.append(counts)
+                return bad
 
-            parts = list(enumerate(chunk_bounds(len(chosen), self._threads)))
-            bad = max(run_all([lambda p=p: count(p) for p in parts], self._threads))
+            found = run_all([lambda p=p: count(p) for p in chunk_bounds(len(chosen), 4 * self._threads)], self._threads)
+            bad = min((r for r in found if r >= 0), default=-1)
             if bad >= 0:
                 at = batch.offset[bad] + 36
                 name = bytes(batch.data[at : at + int(batch.name_length[bad]) - 1]).decode("ascii", "replace")
                 raise UserError(f"read {name}: is longer than the maximum cycle {self._settings[1]} (--maximum-cycle-value)")
 
+    def _collect(self):
+        """Move what the threads counted into the whole counts."""
+        for counts in self._counts:
+            self._observed += (counts & 0xFFFFFFFF).reshape(self._observed.shape)
+            self._errors += (counts >> 32).reshape(self._errors.shape)
+            counts[:] = 0
+        self._uncollected = 0
+
     def finish(self) -> RecalTable:
         """The table of everything that was added."""
-        return finish_table(self._groups, self._arguments, self._observed.sum(axis=0), self._errors.sum(axis=0))
+        self._collect()
+        return finish_table(self._groups, self._arguments, self._observed, self._errors)
