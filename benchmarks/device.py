@@ -158,21 +158,20 @@ def record_cases(reads, threads):
     group = np.arange(len(bqsr.group_names(header)), dtype=np.int32)
     inputs = (columns, chosen, group, genome.bases_upper_acgtn(0), 0, sites, bqsr.first_span_by_bin(sites, int(header.contig_lengths[0])),
               settings)  # fmt: skip
-    shape = len(group), 94, 4**2 + 2 * 500 + 1
+    cells = len(group) * 94 * (4**2 + 1 + 2 * 500 + 1)
     count_cpu, count_cuda = twins("covariates")
-    tables = [(np.zeros(shape, np.int64), np.zeros(shape, np.int64)) for _ in range(threads)]
+    counts = np.zeros((threads, cells), np.int64)
 
     def count_on_cpu(out):
-        for mine in tables:
-            mine[0][:], mine[1][:] = 0, 0
-        parts = zip(chunk_bounds(len(chosen), threads), tables)
-        run_all([lambda p=p, t=t: count_cpu.count_bases(*p, *inputs, *t) for p, t in parts], threads)
-        out[0][:], out[1][:] = sum(t[0] for t in tables), sum(t[1] for t in tables)
+        counts[:] = 0
+        parts = zip(chunk_bounds(len(chosen), threads), counts)
+        run_all([lambda p=p, c=c: count_cpu.count_bases(*p, *inputs, c) for p, c in parts], threads)
+        out[0][:] = counts.sum(axis=0)
 
     yield Case(
         "covariates.count_bases", len(chosen), "record", inputs,
-        (np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.array([1 << 62])), count_on_cpu,
-        lambda inputs, out, scratch: count_cuda.count_bases(0, len(chosen), *inputs, *out[:2], *scratch, out[2]),
+        (np.zeros(cells, np.int64), np.array([1 << 62])), count_on_cpu,
+        lambda inputs, out, scratch: count_cuda.count_bases(0, len(chosen), *inputs, out[0], *scratch, out[1]),
         device_arrays(((4096, 4, int(batch.n_cigar.max()) + 4), np.int64)),
     )  # fmt: skip
     yield from duplicate_cases(batch, threads)

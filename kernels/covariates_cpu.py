@@ -190,7 +190,10 @@ def _adaptor(flag, pos, stop, mate_ref_id, mate_pos, tlen):
 
 @jit
 def _hide_known(op, length, n, pos, stop, bases, spans, bins, quality):
-    """quality[j] = 255, which is not counted, for bases at known sites. spans: int64[k, 2] by start. bins: first span that may reach each 1024 bases."""
+    """quality[j] = 255, which is not counted, for bases at known sites.
+
+    spans: int64[k, 2] by start. bins: first span that may reach each 1024 bases.
+    """
     if spans.shape[0] == 0:
         return
     first = bins[min(pos >> 10, bins.size - 1)]

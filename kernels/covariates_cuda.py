@@ -1,7 +1,7 @@
 """Counting observations and mismatches by covariate on a GPU; see covariates_cpu, whose clipping of a record a lane calls.
 
 A warp does a record: one lane clips its CIGAR into scratch, then lane l does the bases l, l + 32, ... that are left. Counts are integers
-added by atomics in the second-level cache, so their order does not matter. A base costs two or (mismatches) four of them; those of
+added by atomics in the second-level cache, so their order does not matter. A base costs two of them; those of
 reads of one platform meet in few cells (qualities in use times contexts), and that is what bounds the kernel: one addition a clock
 and cell. Occupancy (benchmarks/cuda_sass.py): 90 registers, so 5 blocks of 4 warps, 20 of 64 warps of a multiprocessor.
 """
@@ -58,9 +58,8 @@ def _is_wrong(op, length, n, pos, j, code, reference):
 
 @kernel(per_item=32)
 def count(
-    begin, end, first_place, last_place, batch, chosen, group, reference, contig_of, spans, bins, settings, observed, wrong_count, scratch,
-    fault,
-):  # fmt: skip
+    begin, end, first_place, last_place, batch, chosen, group, reference, contig_of, spans, bins, settings, counts, scratch, fault
+):
     """`count_bases`. An item is a warp, which does every (end)th of the chosen records from first_place on. Thread: every 32nd base."""
     slot = begin + cuda.grid(1) // 32
     if slot >= end:
@@ -69,6 +68,7 @@ def count(
     data, offset, ref_id, pos, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar, seq_length, read_group = batch
     k, most, tail, lowest, use_oq = settings[0], settings[1], settings[2], settings[3], settings[4]
     contexts = np.int64(1) << (2 * k)
+    columns = contexts + 2 * most + 2
     op, length = scratch[slot, 0], scratch[slot, 1]
     for c in range(first_place + slot, last_place, end):
         i = chosen[c]
@@ -107,27 +107,23 @@ def count(
             high -= 1
         stop = place + reference_span(op, length, n)
         span = bins[min(place >> 10, bins.size - 1)] if spans.shape[0] else np.int64(0)
-        g = group[read_group[i]]
         for j in range(lane, size, 32):
             packed = np.int64(data[seq + ((first + j) >> 1)])
             code = np.int64(CODE[packed & 15 if (first + j) & 1 else packed >> 4])
             q = np.int64(qual[j]) - shift
             if code < 0 or q < lowest or q > 93 or _is_known(op, length, n, place, stop, j, span, spans):
                 continue
-            wrong = _is_wrong(op, length, n, place, j, code, reference)
+            wrong = np.int64(_is_wrong(op, length, n, place, j, code, reference))
+            one = np.int64(1) + (wrong << np.int64(32))
             context = contexts if low == size else packed_context(data, seq, first + low, first + high, first + j, k, f & 16 != 0)
-            cycle = contexts + 1 + most + cycle_of(j, size, f)
+            at = (np.int64(group[read_group[i]]) * 94 + q) * columns
             if context >= 0:
-                cuda.atomic.add(observed, (g, q, context), 1)
-            cuda.atomic.add(observed, (g, q, cycle), 1)
-            if wrong:
-                if context >= 0:
-                    cuda.atomic.add(wrong_count, (g, q, context), 1)
-                cuda.atomic.add(wrong_count, (g, q, cycle), 1)
+                cuda.atomic.add(counts, at + context, one)
+            cuda.atomic.add(counts, at + contexts + 1 + most + cycle_of(j, size, f), one)
 
 
 def count_bases(
-    begin, end, batch, chosen, group, reference, contig_of, spans, bins, settings, observed, wrong_count, scratch, fault
+    begin, end, batch, chosen, group, reference, contig_of, spans, bins, settings, counts, scratch, fault
 ):
     """Add the bases of records chosen[begin:end]; arguments as in covariates_cpu, arrays on the device, and for what it returns `fault`.
 
@@ -135,8 +131,8 @@ def count_bases(
     fault: int64[1], lowered to the first record whose cycle passes the maximum.
     """
     count(
-        0, min(end - begin, scratch.shape[0]), begin, end, batch, chosen, group, reference, contig_of, spans, bins, settings, observed,
-        wrong_count, scratch, fault,
+        0, min(end - begin, scratch.shape[0]), begin, end, batch, chosen, group, reference, contig_of, spans, bins, settings, counts,
+        scratch, fault,
     )  # fmt: skip
 
 
@@ -145,5 +141,5 @@ _BATCH = numba.types.Tuple([t[::1] for t in (
 )])  # fmt: skip
 SIGNATURES = {
     "count": (numba.i8, numba.i8, numba.i8, numba.i8, _BATCH, numba.i8[::1], numba.i4[::1], numba.u1[::1], numba.i8, numba.i8[:, ::1],
-              numba.i8[::1], numba.i8[::1], numba.i8[:, :, ::1], numba.i8[:, :, ::1], numba.i8[:, :, ::1], numba.i8[::1]),
+              numba.i8[::1], numba.i8[::1], numba.i8[::1], numba.i8[:, :, ::1], numba.i8[::1]),
 }  # fmt: skip

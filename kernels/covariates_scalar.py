@@ -1,4 +1,4 @@
-"""The covariates of a base: context and cycle. Shared by the CPU and the CUDA twin. Source: GATK ContextCovariate, CycleCovariate."""
+"""What the covariates of a base are made of: its code and its cycle. Shared by the CPU and the CUDA twin. Source: GATK ContextCovariate, CycleCovariate."""
 
 from gpugenome.kernels.launch import jit
 
@@ -23,30 +23,3 @@ def cycle_of(i, n, flag):
     """The sequencing cycle of base i of n: from 1, negative for the second read of a pair."""
     cycle = n - i if flag & 16 else i + 1
     return -cycle if flag & 0x81 == 0x81 else cycle
-
-
-@jit
-def context_of(base, low, high, i, k, reverse):
-    """The context of base i: k base codes in sequencing order, the first one most significant; -1 for none.
-
-    base: codes (int8), in BAM order. Bases outside low..high (the low-quality tails) count as N.
-    """
-    value = 0
-    for j in range(k):
-        if reverse:
-            at = i + k - 1 - j
-            if at >= high or at < low:
-                return -1
-            code = base[at]
-            if code < 0:
-                return -1
-            code = 3 - code
-        else:
-            at = i - k + 1 + j
-            if at < low or at >= high:
-                return -1
-            code = base[at]
-            if code < 0:
-                return -1
-        value = value * 4 + code
-    return value

@@ -60,7 +60,7 @@ def _source(path: Path) -> tuple[bytes, tuple[Path, ...]]:
 
 @lru_cache
 def stamp(path: Path) -> str:
-    """Digest of everything that the compiled functions of a kernel file depend on: it and all kernel files that it imports, directly or not."""
+    """Digest of what the compiled functions of a kernel file depend on: it and all kernel files that it imports, directly or not."""
     found, todo = {}, [path]
     while todo:
         p = todo.pop()

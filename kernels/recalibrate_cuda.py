@@ -17,7 +17,10 @@ from gpugenome.kernels.memory import address_of, load_u8
 
 @cuda.jit(device=True)
 def packed_context(data, seq, low, high, i, k, reverse):
-    """`context_of` over a record's packed bases, from data[seq] on."""
+    """The context of base i: k base codes in sequencing order, the first one most significant; -1 for none.
+
+    The bases are packed, from data[seq] on. Those outside low..high (the low-quality tails) count as N.
+    """
     value = 0
     for j in range(k):
         at = i + k - 1 - j if reverse else i - k + 1 + j
