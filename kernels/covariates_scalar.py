@@ -1,4 +1,4 @@
-"""What the covariates of a base are made of: its code and its cycle. Shared by the CPU and the CUDA twin. Source: GATK ContextCovariate, CycleCovariate."""
+"""What the covariates of a base are made of: its code, its cycle. Both twins use it. Source: GATK ContextCovariate, CycleCovariate."""
 
 from gpugenome.kernels.launch import jit
 
