@@ -450,6 +450,31 @@ def seeding_cases(sizes, threads, genome=4_000_000):
         yield Case("chained_reads.chains", reads, "read", (), (), on_cpu, on_gpu, same=same)
 
 
+def alignment_task_cases(tasks, threads, made=2000):
+    """The aligner's extensions (up to 64 and up to 150 bases) and rescues (150 and 250 bases); tasks are some that are repeated."""
+    from test_cuda_extension import OPTIONS, extensions, local, options
+
+    opt, times = options(OPTIONS[0], 100), -(-tasks // made)
+
+    def repeated(order, rows, *others):
+        rows = np.tile(rows, (times, 1))
+        return np.argsort(rows[:, 1], kind="stable"), rows, *others
+
+    def case(name, inputs, unit, of_task):
+        n = len(inputs[0])
+        results = (np.full((n, 6), -7, np.int32),)
+        case = plain("extension", name, n, unit, inputs, results, threads)
+        case.items = int(of_task(inputs[1]))
+        return case
+
+    for longest, rows in (64, 130), (150, 220):
+        inputs = *repeated(*extensions(made, longest, rows, opt)), longest, opt
+        yield case("extend_tasks", inputs, "task", len)
+    for least, longest, rows, narrow in (150, 150, 700, True), (250, 250, 900, False):
+        inputs = *repeated(*local(made, least, longest, rows)), longest, rows, narrow, 19, opt
+        yield case("local_tasks", inputs, "cell", lambda t: (t[:, 1] * t[:, 4]).sum())
+
+
 def groups(scale, threads):
     """Functions that make the cases, at `scale` times the usual size: [(their kernels' stems, function)]."""
 
@@ -467,6 +492,7 @@ def groups(scale, threads):
         ("allele_frequency", lambda: [allele_frequency_case(scaled(200_000), threads)]),
         ("chained_reads", lambda: seeding_cases([scaled(50_000), scaled(200_000)], threads)),
         ("assembly_graphs", lambda: [assembly_case(scaled(10), threads)]),
+        ("extension", lambda: alignment_task_cases(scaled(50_000), threads)),
     ]
 
 

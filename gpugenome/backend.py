@@ -23,7 +23,7 @@ from gpugenome.errors import DeviceError
 
 # Stems whose CUDA twin the pipeline calls. The other twins exist (tests, SASS checks, benchmarks/device.py); with their copies some are
 # slower than 16 cores and the best of them two to seven times faster, see the README's section on the GPU.
-CUDA_STEMS = frozenset({"pairhmm", "chained_reads"})
+CUDA_STEMS = frozenset({"pairhmm", "chained_reads", "extension"})
 
 
 @dataclass(frozen=True)

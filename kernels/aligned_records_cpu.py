@@ -18,7 +18,6 @@ from gpugenome.kernels.aligner_fields import (
     LENGTH,
     LOCAL_SUB,
     MATCH,
-    MAX_RESCUES,
     MIN_SCORE,
     NO_PAIRING,
     NO_RESCUE,
@@ -72,7 +71,8 @@ from gpugenome.kernels.hit_lists_cpu import (
 )  # fmt: skip
 from gpugenome.kernels.launch import jit
 from gpugenome.kernels.memory import copy_bytes, store_i32, store_u8, store_u16, store_u32
-from gpugenome.kernels.pairing_cpu import HIGH, LOW, OUT, best_pair, orientation, rescue_both
+from gpugenome.kernels.pairing_cpu import HIGH, LOW, OUT, best_pair, orientation, rescue_both, scratch_sizes
+from gpugenome.kernels.replay_cpu import new_memo, start_replay
 from gpugenome.kernels.sam_tags_cpu import region_bin
 from gpugenome.kernels.sam_text_cpu import encode_tags
 from gpugenome.kernels.seeding_cpu import encode_read
@@ -433,30 +433,24 @@ def _comment_span(data, at, end):
 @jit
 def make_records(
     begin, end, number, paired, reads, mates, hits1, offset1, hits2, offset2, words, offsets, lengths, names, name_offset, read_group, opt,
-    ratios, limits, spread,
+    ratios, limits, spread, known, known_offset,
 ):  # fmt: skip
     """BAM records of pairs (or single reads) begin..end, in order.
 
     number: of the first of all these pairs (reads) in the input. reads, mates: columns (data, name_start, name_length, seq_start,
     seq_length, qual_start) as in `FastqBatch`; mates are the same as reads where reads are single. hits1, offset1: hits of read i are
-    hits1[offset1[i] : offset1[i + 1]]; likewise those of the mates. The others: as in `hits_cpu.extend_reads` and `pairing_cpu`.
+    hits1[offset1[i] : offset1[i + 1]]; likewise those of the mates. known, known_offset: results of the rescues of pair i, from the first
+    on (`replay_cpu`); others are made here. All else: as in `hits_cpu.extend_reads` and `pairing_cpu`.
 
     Returns
     -------
     (uint8 records back to back, int64 size of each, -1 or the first pair whose comment is no SAM tag)
     """
     ends = 2 if paired else 1
-    longest, most, longest_name = 1, 1, 0
-    for i in range(begin, end):
-        longest = max(longest, reads[4][i], mates[4][i])
-        most = max(most, offset1[i + 1] - offset1[i], offset2[i + 1] - offset2[i])
+    longest, most, window = scratch_sizes(reads[4], mates[4], offset1, offset2, begin, end, limits, opt, paired)
+    longest_name = 0
     for i in range(name_offset.size - 1):
         longest_name = max(longest_name, name_offset[i + 1] - name_offset[i])
-    window = 1024
-    for k in range(4):
-        if not limits[k, OUT]:
-            window = max(window, limits[k, HIGH] - min(limits[k, LOW], 0))
-    most += 4 * opt[MAX_RESCUES] + 8 if paired else 8
     hits, near = np.empty((2, most, HIT_COLUMNS), np.int64), np.empty((2, most, HIT_COLUMNS), np.int64)
     spare, scratch = np.empty((most, HIT_COLUMNS), np.int64), np.empty((3, most), np.int64)
     codes = np.empty((3, 2, longest + 16), np.uint8)
@@ -464,6 +458,7 @@ def make_records(
     profile, rows = np.empty((4, longest + 16), np.int32), np.empty((2, longest + 32), np.int32)
     text, back = np.empty(4 * longest + window, np.uint8), np.empty(1 << 16, np.uint8)
     peaks, result = np.empty((longest + window + 1, 2), np.int64), np.empty(6, np.int64)
+    memo = new_memo(known)
     alignments = np.empty((2 * most + 8, COLUMNS), np.int64)
     cigars, texts, used = np.empty(4096, np.uint32), np.empty(1 << 14, np.uint8), np.zeros(2, np.int64)
     n, n_pri, length = np.zeros(2, np.int64), np.zeros(2, np.int64), np.zeros(2, np.int64)
@@ -481,9 +476,10 @@ def make_records(
             length[k] = columns[4][i]
             encode_read(columns[0], columns[3][i], length[k], query[k], part, reverse[k])
         if paired and not opt[NO_RESCUE]:
-            back = rescue_both(
+            start_replay(memo, known_offset[i], known_offset[i + 1], False)
+            _, back = rescue_both(
                 words, offsets, lengths, query, reverse, length, limits, opt, ratios, hits, n, spare, near, scratch[0], scratch[1],
-                scratch[2], part, text, profile, rows[0], rows[1], peaks, back, result,
+                scratch[2], memo, part, text, profile, rows[0], rows[1], peaks, back, result,
             )  # fmt: skip
         text_need, ops_need = np.int64(64), np.int64(64)
         for k in range(ends):

@@ -6,7 +6,7 @@ Source: specification chapter "bwa_mem", sections 6 (extension), 10 (global) and
 
 import numpy as np
 
-from gpugenome.kernels import simd
+from gpugenome.kernels import extension_scalar, simd
 from gpugenome.kernels.aligner_fields import (
     EXTEND_DELETION,
     EXTEND_INSERTION,
@@ -14,11 +14,24 @@ from gpugenome.kernels.aligner_fields import (
     MISMATCH,
     OPEN_DELETION,
     OPEN_INSERTION,
+    ZDROP,
+)  # fmt: skip
+from gpugenome.kernels.extension_scalar import (
+    RESULT_COLUMNS,
+    T_BAND,
+    T_BONUS,
+    T_QUERY,
+    T_ROWS,
+    T_SIZE,
+    T_START,
+    T_STEP,
+    T_TEXT,
 )  # fmt: skip
 from gpugenome.kernels.launch import jit
 
 LOWEST = -(1 << 30)
 _N_SCORE = -1  # an N against anything
+text_base = jit(extension_scalar.text_base)
 
 
 @jit
@@ -38,6 +51,13 @@ def _gap_limit(bases, opt, bonus):
     insertion = np.int64((np.float64(bases * best + bonus) - opt[OPEN_INSERTION]) / opt[EXTEND_INSERTION] + 1.0)
     deletion = np.int64((np.float64(bases * best + bonus) - opt[OPEN_DELETION]) / opt[EXTEND_DELETION] + 1.0)
     return max(insertion, 1), max(deletion, 1)
+
+
+@jit
+def band_limit(n, opt, band, bonus):
+    """The band, no wider than the gaps that an extension of n bases can pay for."""
+    insertion, deletion = _gap_limit(n, opt, bonus)
+    return min(band, insertion, deletion)
 
 
 @jit
@@ -77,8 +97,7 @@ def extend(query, text, n, rows, opt, band, bonus, zdrop, start, profile, h, e, 
     while j <= n and h[j - 1] > ext_ins:
         h[j] = h[j - 1] - ext_ins
         j += 1
-    insertion, deletion = _gap_limit(n, opt, bonus)
-    band = min(band, insertion, deletion)
+    band = band_limit(n, opt, band, bonus)
     best, best_i, best_j, to_end, end_score, off = np.int64(start), np.int64(-1), np.int64(-1), np.int64(-1), np.int64(-1), np.int64(0)
     begin, end = np.int64(0), np.int64(n)
     for i in range(rows):
@@ -329,3 +348,56 @@ def local_align(query, text, n, rows, opt, narrow, least, with_start, peaks, res
         _local(query, text, n, rows, opt, cap, least, with_start, np.empty(8 * (n + 32), np.uint8), peaks, result)
     else:
         _local(query, text, n, rows, opt, 1 << 30, least, with_start, np.empty(8 * (n + 16), np.int16), peaks, result)
+
+
+@jit
+def _task_text(words, task, text):
+    """The bases of a task's text (its row) as codes."""
+    p = task[T_TEXT]
+    for i in range(task[T_ROWS]):
+        text[i] = text_base(words, p)
+        p += task[T_STEP]
+
+
+@jit
+def extend_tasks(begin, end, order, tasks, query, words, longest, opt, results):
+    """Do the extensions order[begin:end] of tasks (`extension_scalar`); results: int32[n, RESULT_COLUMNS], as those of `extend`.
+
+    query: uint8, the queries' codes. words: the packed doubled text. longest: no query is longer.
+    """
+    most = 1
+    for k in range(begin, end):
+        most = max(most, tasks[order[k], T_ROWS])
+    text, profile = np.empty(most, np.uint8), np.empty((4, longest + 16), np.int32)
+    rows, result = np.empty((2, longest + 32), np.int32), np.empty(RESULT_COLUMNS, np.int64)
+    for k in range(begin, end):
+        task = tasks[order[k]]
+        _task_text(words, task, text)
+        extend(
+            query[task[T_QUERY] :], text, task[T_SIZE], task[T_ROWS], opt, task[T_BAND], task[T_BONUS], opt[ZDROP], task[T_START],
+            profile, rows[0], rows[1], result,
+        )  # fmt: skip
+        _store_result(result, results[order[k]])
+
+
+@jit
+def _store_result(result, row):
+    for c in range(RESULT_COLUMNS):
+        row[c] = result[c]
+
+
+@jit
+def local_tasks(begin, end, order, tasks, query, words, longest, rows, narrow, least, opt, results):
+    """Do the local alignments order[begin:end] of tasks, with their beginnings; arguments as in `extend_tasks` and `local_align`.
+
+    rows: no text is longer.
+    """
+    text, part, peaks = np.empty(rows + 1, np.uint8), np.empty(longest + 1, np.uint8), np.empty((rows + 1, 2), np.int64)
+    result = np.empty(RESULT_COLUMNS, np.int64)
+    for k in range(begin, end):
+        task = tasks[order[k]]
+        n = task[T_SIZE]
+        _task_text(words, task, text)
+        part[:n] = query[task[T_QUERY] : task[T_QUERY] + n]
+        local_align(part, text, n, task[T_ROWS], opt, narrow, least, True, peaks, result)
+        _store_result(result, results[order[k]])

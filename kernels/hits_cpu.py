@@ -49,10 +49,12 @@ from gpugenome.kernels.aligner_fields import (
 )  # fmt: skip
 from gpugenome.kernels.bits import leading_zeros
 from gpugenome.kernels.chaining_cpu import grown
-from gpugenome.kernels.extension_cpu import extend, local_align
+from gpugenome.kernels.extension_cpu import band_limit, extend, local_align
+from gpugenome.kernels.extension_scalar import T_BAND, T_BONUS, T_ROWS, T_SIZE, T_START, T_STEP, T_TEXT
 from gpugenome.kernels.hit_lists_cpu import clamp, remove_repeats, unpack
 from gpugenome.kernels.introsort_cpu import introsort
 from gpugenome.kernels.launch import jit
+from gpugenome.kernels.replay_cpu import ASKED, UNKNOWN, new_memo, new_requests, recall, request, start_replay
 from gpugenome.kernels.seeding_cpu import encode_read, pack_read, window
 
 _LONGEST_GAP = 16  # that is looked for; the packed text has as much behind it
@@ -69,12 +71,25 @@ def gap_reach(n, opt):
 
 
 @jit
-def _extend_side(query, text, n, rows, opt, bonus, start, before, profile, h, e, result):
-    """`extend` with the band, and with twice the band where the first reached far off the diagonal. Returns the last band tried."""
-    band = opt[BAND]
+def _extend_side(words, query, n, begin, end, step, opt, bonus, start, before, memo, text, profile, h, e, result):
+    """`extend` with the band, and with twice the band where the first reached far off the diagonal. Returns the last band tried.
+
+    query: n codes. begin, end: span of the text; step -1: from its end on. memo: `replay_cpu`; -1 is returned where it has a new task.
+    """
+    band, unpacked = opt[BAND], False
     for i in range(_TRIES):
         band = opt[BAND] << i
-        extend(query, text, n, rows, opt, band, bonus, opt[ZDROP], start, profile, h, e, result)
+        known = recall(memo, result)
+        if known == ASKED:
+            task = memo[2]
+            task[T_SIZE], task[T_STEP], task[T_ROWS], task[T_START], task[T_BONUS] = n, step, end - begin, start, bonus
+            task[T_TEXT], task[T_BAND] = begin if step > 0 else end - 1, band_limit(n, opt, band, bonus)
+            return np.int64(-1)
+        if known == UNKNOWN:
+            if not unpacked:
+                unpack(words, begin, end, text, step < 0)
+                unpacked = True
+            extend(query, text, n, end - begin, opt, band, bonus, opt[ZDROP], start, profile, h, e, result)
         if result[0] == before or result[5] < (band >> 1) + (band >> 2):
             break
         before = result[0]
@@ -241,8 +256,10 @@ def chain_window(seeds, first, offsets, lengths, length, opt):
 
 
 @jit
-def _extend_seed(words, query, backward, packed, limit, length, lo, hi, seeds, s, opt, hits, n, text, profile, h, e, places, result):
-    """Extend a seed to both sides; spans, scores and band of hits[n] are set.
+def _extend_seed(
+    words, query, backward, packed, limit, length, lo, hi, seeds, s, opt, hits, n, memo, text, profile, h, e, places, result
+):  # fmt: skip
+    """Extend a seed to both sides; spans, scores and band of hits[n] are set. Returns False where memo (`replay_cpu`) has a new task.
 
     backward: the read reversed. packed, limit: `pack_read`. places: int64[2], scratch.
     """
@@ -251,9 +268,12 @@ def _extend_seed(words, query, backward, packed, limit, length, lo, hi, seeds, s
     if q > 0:
         start = size * opt[MATCH]
         if limit[0] < q or r - lo < q or not _diagonal_score(words, r - q, packed, 0, q, True, opt, start, places, result):
-            unpack(words, lo, r, text, True)
             part = backward[length - q :]
-            left_band = _extend_side(part, text, q, r - lo, opt, opt[CLIP_FIVE], start, -1, profile, h, e, result)
+            left_band = _extend_side(
+                words, part, q, lo, r, -1, opt, opt[CLIP_FIVE], start, -1, memo, text, profile, h, e, result
+            )  # fmt: skip
+            if left_band < 0:
+                return False
         score = result[0]
         if result[4] <= 0 or result[4] <= score - opt[CLIP_FIVE]:
             hits[n, QB], hits[n, RB], hits[n, TRUE_SCORE] = q - result[1], r - result[2], score
@@ -270,9 +290,12 @@ def _extend_seed(words, query, backward, packed, limit, length, lo, hi, seeds, s
             or hi - r_end < rest
             or not _diagonal_score(words, r_end, packed, q_end, rest, False, opt, before, places, result)
         ):
-            unpack(words, r_end, hi, text, False)
             part = query[q_end:]
-            right_band = _extend_side(part, text, rest, hi - r_end, opt, opt[CLIP_THREE], before, before, profile, h, e, result)
+            right_band = _extend_side(
+                words, part, rest, r_end, hi, 1, opt, opt[CLIP_THREE], before, before, memo, text, profile, h, e, result
+            )  # fmt: skip
+            if right_band < 0:
+                return False
         score = result[0]
         if result[4] <= 0 or result[4] <= score - opt[CLIP_THREE]:
             hits[n, QE], hits[n, RE] = q_end + result[1], r_end + result[2]
@@ -285,16 +308,18 @@ def _extend_seed(words, query, backward, packed, limit, length, lo, hi, seeds, s
     hits[n, SCORE] = score
     hits[n, WIDTH] = max(left_band, right_band)
     hits[n, SEED_LENGTH] = size
+    return True
 
 
 @jit
 def extend_chain(
-    words, query, backward, packed, limit, length, lo, hi, opt, seeds, chain, repeats, hits, n, order, major, minor, taken, text, profile,
-    h, e, places, result,
+    words, query, backward, packed, limit, length, lo, hi, opt, seeds, chain, repeats, hits, n, order, major, minor, taken, memo, text,
+    profile, h, e, places, result,
 ):  # fmt: skip
     """Extend the seeds of a chain (its row) that no hit has yet, best first, over the text lo..hi; hits[n:] get what comes of it.
 
-    Scratch as long as the chain: order, major, minor, taken (int64). Returns the number of hits.
+    Scratch as long as the chain: order, major, minor, taken (int64). Returns the number of hits, -1 where memo (`replay_cpu`) has a
+    new task.
     """
     count = 0
     s = chain[FIRST]
@@ -319,9 +344,10 @@ def extend_chain(
             continue
         for c in range(HIT_COLUMNS):
             hits[n, c] = 0
-        _extend_seed(
-            words, query, backward, packed, limit, length, lo, hi, seeds, s, opt, hits, n, text, profile, h, e, places, result
-        )  # fmt: skip
+        if not _extend_seed(
+            words, query, backward, packed, limit, length, lo, hi, seeds, s, opt, hits, n, memo, text, profile, h, e, places, result
+        ):  # fmt: skip
+            return -1
         hits[n, RID], hits[n, REPEATS] = chain[CONTIG], repeats
         n += 1
     return n
@@ -394,18 +420,22 @@ def _read_chain(kept, kept_seeds, c, s, seeds, chain):
 
 @jit
 def extend_reads(
-    begin, end, data, seq_start, seq_length, words, offsets, lengths, alt, opt, ratios, chained, chain_offset, seed_offset, kept,
-    kept_seeds, count,
+    begin, end, which, data, seq_start, seq_length, words, offsets, lengths, alt, opt, ratios, chained, chain_offset, seed_offset, kept,
+    kept_seeds, known, known_offset, asking, count,
 ):  # fmt: skip
-    """The hits of reads begin..end on their own: int64[n, HIT_COLUMNS]; count[i] (int32) gets their number for each read.
+    """The hits of reads which[begin:end] on their own.
+
+    Returns (hits int64[n, HIT_COLUMNS], and what reads ask for: reads int64[t], tasks int64[t, TASK_COLUMNS], their queries uint8).
+    count[i] (int32) gets the number of hits of read i. known, known_offset: results of the extensions of read i, from the first on
+    (`replay_cpu`). asking: a read whose next extension is not known asks for it and has no hits; else it is made here.
 
     data, seq_start, seq_length: the reads as in `FastqBatch`. words, offsets, lengths: as in `SearchIndex`. alt: bool[contigs].
     opt: int64[OPTIONS], ratios: float32[RATIOS]. chained, kept, kept_seeds: the reads' chains (`aligner_fields`), those of read i from
     rows chain_offset[i] and seed_offset[i] (int64) on.
     """
     longest = 1
-    for i in range(begin, end):
-        longest = max(longest, seq_length[i])
+    for w in range(begin, end):
+        longest = max(longest, seq_length[which[w]])
     out, used = np.empty((2 * (end - begin) + 16, HIT_COLUMNS), np.int64), 0
     codes = np.empty((5, longest + 16), np.uint8)
     query, backward, reverse, part = codes[0], codes[1], codes[2], codes[3]
@@ -418,9 +448,14 @@ def extend_reads(
     text, back = np.empty(4 * longest + 1024, np.uint8), np.empty(1 << 16, np.uint8)
     peaks = np.empty((2 * _SEED_WINDOW, 2), np.int64)
     result, places = np.empty(6, np.int64), np.empty(2, np.int64)
-    for i in range(begin, end):
+    memo = new_memo(known)
+    items, tasks, asked_codes = new_requests(end - begin if asking else 0)
+    asked, codes_used = np.int64(0), np.int64(0)
+    for w in range(begin, end):
+        i = which[w]
         length = seq_length[i]
         count[i] = 0
+        start_replay(memo, known_offset[i], known_offset[i + 1], asking)
         if chained[i, CHAINS] == 0:
             continue
         encode_read(data, seq_start[i], length, query, backward, reverse)
@@ -441,8 +476,16 @@ def extend_reads(
                 hits, spare = grown(hits, HIT_COLUMNS), grown(spare, HIT_COLUMNS)
             m = extend_chain(
                 words, query, backward, forward, forward_limit, length, lo, hi, opt, seeds, chain, chained[i, REPEAT_BASES], hits, m,
-                scratch[0], scratch[1], scratch[2], scratch[3], text, profile, rows[0], rows[1], places, result,
+                scratch[0], scratch[1], scratch[2], scratch[3], memo, text, profile, rows[0], rows[1], places, result,
             )  # fmt: skip
+            if m < 0:
+                break
+        if m < 0:
+            side, n = (backward if memo[2][T_STEP] < 0 else query), memo[2][T_SIZE]
+            asked, codes_used, asked_codes = request(
+                memo, i, side[length - n :], items, tasks, asked, asked_codes, codes_used
+            )  # fmt: skip
+            continue
         if m > scratch.shape[1]:
             scratch = np.empty((4, m), np.int64)
         m, back = remove_repeats(
@@ -457,4 +500,4 @@ def extend_reads(
             out[used + k] = hits[k]
         used += m
         count[i] = m
-    return out[:used]
+    return out[:used], items[:asked], tasks[:asked], asked_codes[:codes_used]

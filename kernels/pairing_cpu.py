@@ -10,6 +10,7 @@ import numpy as np
 
 from gpugenome.kernels.aligner_fields import (
     ALT,
+    HIT_COLUMNS,
     LENGTH,
     LOCAL_SUB,
     MASK,
@@ -27,9 +28,12 @@ from gpugenome.kernels.aligner_fields import (
     UNPAIRED,
 )  # fmt: skip
 from gpugenome.kernels.extension_cpu import local_align
+from gpugenome.kernels.extension_scalar import T_ROWS, T_SIZE, T_STEP, T_TEXT, T_TURNED
 from gpugenome.kernels.hit_lists_cpu import clamp, hash64, remove_repeats, unpack
 from gpugenome.kernels.introsort_cpu import introsort
 from gpugenome.kernels.launch import jit
+from gpugenome.kernels.replay_cpu import ASKED, UNKNOWN, new_memo, new_requests, recall, request, start_replay
+from gpugenome.kernels.seeding_cpu import encode_read
 
 MAX_DISTANCE = 10000
 """Pairs further apart say nothing about the insert size."""
@@ -129,12 +133,12 @@ def _insert_rescued(hits, n, hit, way, length, lo, result, opt):
 
 @jit
 def rescue(
-    words, offsets, lengths, hit, mate, mate_reverse, length, limits, opt, ratios, hits, n, spare, order, major, minor, part, text, profile,
-    h, e, peaks, back, result,
+    words, offsets, lengths, hit, mate, mate_reverse, length, limits, opt, ratios, hits, n, spare, order, major, minor, memo, part, text,
+    profile, h, e, peaks, back, result,
 ):  # fmt: skip
     """Look for hits of a mate near `hit` (a row) where it has none, and add them to the mate's hits[:n]. Returns (n, back).
 
-    mate, mate_reverse: the mate's codes and its reverse complement, `length` bases.
+    mate, mate_reverse: the mate's codes and its reverse complement, `length` bases. n is -1 where memo (`replay_cpu`) has a new task.
     """
     skip = 0
     for way in range(4):
@@ -152,10 +156,17 @@ def rescue(
             continue
         lo, hi, contig = _rescue_window(hit, way, length, offsets, lengths, limits, opt)
         if contig == hit[RID] and hi - lo >= opt[MIN_SEED]:
-            unpack(words, lo, hi, text, False)
-            part[:length] = (mate_reverse if way == 1 or way == 2 else mate)[:length]
-            narrow = length * opt[MATCH] < RESCUE_SCORE_BYTE
-            local_align(part, text, length, hi - lo, opt, narrow, opt[MIN_SEED] * opt[MATCH], True, peaks, result)
+            turned = way == 1 or way == 2
+            how = recall(memo, result)
+            if how == ASKED:
+                task = memo[2]
+                task[T_SIZE], task[T_TEXT], task[T_STEP], task[T_ROWS], task[T_TURNED] = length, lo, 1, hi - lo, turned
+                return np.int64(-1), back
+            if how == UNKNOWN:
+                unpack(words, lo, hi, text, False)
+                part[:length] = (mate_reverse if turned else mate)[:length]
+                narrow = length * opt[MATCH] < RESCUE_SCORE_BYTE
+                local_align(part, text, length, hi - lo, opt, narrow, opt[MIN_SEED] * opt[MATCH], True, peaks, result)
             if result[0] >= opt[MIN_SEED] and result[2] >= 0:
                 _insert_rescued(hits, n, hit, way, length, lo, result, opt)
                 n += 1
@@ -169,13 +180,13 @@ def rescue(
 
 @jit
 def rescue_both(
-    words, offsets, lengths, query, reverse, length, limits, opt, ratios, hits, n, spare, near, order, major, minor, part, text, profile,
-    h, e, peaks, back, result,
+    words, offsets, lengths, query, reverse, length, limits, opt, ratios, hits, n, spare, near, order, major, minor, memo, part, text,
+    profile, h, e, peaks, back, result,
 ):  # fmt: skip
     """Rescue mates of a pair near each other's good hits.
 
     Of both ends: query, reverse uint8[2, .], length int64[2], hits int64[2, ., HIT_COLUMNS] with room for 4 * MAX_RESCUES more, n int64[2].
-    near: as `hits`. Returns back.
+    near: as `hits`. Returns (the end whose rescue is a new task of memo, see `replay_cpu`, or -1; back).
     """
     count = np.zeros(2, np.int64)
     for end in range(2):
@@ -188,9 +199,69 @@ def rescue_both(
         for i in range(min(count[end], opt[MAX_RESCUES])):
             n[mate], back = rescue(
                 words, offsets, lengths, near[end, i], query[mate], reverse[mate], length[mate], limits, opt, ratios, hits[mate], n[mate],
-                spare, order, major, minor, part, text, profile, h, e, peaks, back, result,
+                spare, order, major, minor, memo, part, text, profile, h, e, peaks, back, result,
             )  # fmt: skip
-    return back
+            if n[mate] < 0:
+                return mate, back
+    return -1, back
+
+
+@jit
+def scratch_sizes(lengths1, lengths2, offset1, offset2, begin, end, limits, opt, paired):
+    """(longest read, most hits of a read with those that rescue adds, widest window of the text that it looks at)."""
+    longest, most = np.int64(1), np.int64(1)
+    for i in range(begin, end):
+        longest = max(longest, lengths1[i], lengths2[i])
+        most = max(most, offset1[i + 1] - offset1[i], offset2[i + 1] - offset2[i])
+    window = np.int64(1024)
+    for k in range(4):
+        if not limits[k, OUT]:
+            window = max(window, limits[k, HIGH] - min(limits[k, LOW], 0))
+    return longest, most + (4 * opt[MAX_RESCUES] + 8 if paired else 8), window
+
+
+@jit
+def ask_rescues(
+    begin, end, which, data1, start1, length1, data2, start2, length2, hits1, offset1, hits2, offset2, words, offsets, lengths, opt, ratios,
+    limits, known, known_offset,
+):  # fmt: skip
+    """The next local alignment of pairs which[begin:end] that is not known: what `rescue_both` asks for (`replay_cpu`).
+
+    data, start, length: the bases of both ends' reads, as in `FastqBatch`. The others: as in `aligned_records_cpu.make_records`.
+    Returns (pairs int64[t], tasks int64[t, TASK_COLUMNS], their queries uint8).
+    """
+    items, tasks, codes = new_requests(end - begin)
+    first, last = np.int64(1) << 62, np.int64(0)
+    for w in range(begin, end):
+        first, last = min(first, which[w]), max(last, which[w] + 1)
+    longest, most, _ = scratch_sizes(length1, length2, offset1, offset2, first, last, limits, opt, True)
+    hits, near = np.empty((2, most, HIT_COLUMNS), np.int64), np.empty((2, most, HIT_COLUMNS), np.int64)
+    spare, scratch = np.empty((most, HIT_COLUMNS), np.int64), np.empty((3, most), np.int64)
+    bases, spare_codes = np.empty((2, longest), np.uint8), np.empty(longest, np.uint8)
+    # all else that a rescue made here would need stays empty
+    profile, rows, back = np.empty((4, 0), np.int32), np.empty((2, 0), np.int32), np.empty(0, np.uint8)
+    peaks, result = np.empty((0, 2), np.int64), np.empty(6, np.int64)
+    n, length = np.zeros(2, np.int64), np.zeros(2, np.int64)
+    memo, asked, used = new_memo(known), np.int64(0), np.int64(0)
+    for w in range(begin, end):
+        i = which[w]
+        n[0], n[1] = offset1[i + 1] - offset1[i], offset2[i + 1] - offset2[i]
+        hits[0, : n[0]] = hits1[offset1[i] : offset1[i + 1]]
+        hits[1, : n[1]] = hits2[offset2[i] : offset2[i + 1]]
+        length[0], length[1] = length1[i], length2[i]
+        start_replay(memo, known_offset[i], known_offset[i + 1], True)
+        mate, _ = rescue_both(
+            words, offsets, lengths, bases, bases, length, limits, opt, ratios, hits, n, spare, near, scratch[0], scratch[1], scratch[2],
+            memo, bases[0], bases[0], profile, rows[0], rows[1], peaks, back, result,
+        )  # fmt: skip
+        if mate < 0:
+            continue
+        if mate == 0:
+            encode_read(data1, start1[i], length[0], bases[0], spare_codes, bases[1])
+        else:
+            encode_read(data2, start2[i], length[1], bases[0], spare_codes, bases[1])
+        asked, used, codes = request(memo, i, bases[1 if memo[2][T_TURNED] else 0], items, tasks, asked, codes, used)
+    return items[:asked], tasks[:asked], codes[:used]
 
 
 @jit

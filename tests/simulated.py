@@ -88,6 +88,7 @@ def prepare():
     kernel.BlockManager.run = lambda self, place, *args: run(self, place, *map(plain, args))
     api = kernelapi.FakeCUDAModule
     api.shfl_up_sync = lambda self, mask, value, delta: exchange(value, max(lane() - delta, 0) if lane() >= delta else lane())
+    api.shfl_xor_sync = lambda self, mask, value, bits: exchange(value, lane() ^ int(bits))
     api.shfl_sync = lambda self, mask, value, source: exchange(value, int(source) % 32)
     api.ballot_sync = lambda self, mask, value: ballot(value)
     api.syncwarp = lambda self, mask=0xFFFFFFFF: exchange(None, 0)

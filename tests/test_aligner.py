@@ -19,6 +19,7 @@ from gpugenome.commands.align import aligned_reads
 from gpugenome.errors import UserError
 from gpugenome.io.bam import create_reads
 from gpugenome.io.fasta import Reference
+from gpugenome.steps import alignment_tasks
 
 needs_bwa = pytest.mark.skipif(not shutil.which("bwa"), reason="bwa is not installed")
 
@@ -126,6 +127,26 @@ def case(tmp_path_factory):
 def test_options_against_bwas_records(case, options):
     for threads in (1, 2):
         assert digest(align(case, options, CASES[options], threads))[:16] == DIGESTS[options]
+
+
+@pytest.mark.parametrize("options", ["-K 30000 -Y", "-B 3 -O 5 -E 2 -L 4 -U 9", "-A 2 -O 4,9 -E 2,1 -L 3,12", "-a"])
+@pytest.mark.parametrize("least", [1, 40])
+def test_extensions_and_rescues_in_batches(case, options, least, monkeypatch):
+    """What a GPU does ahead, here done by the twins on the CPU: the same records, whatever is left to where it comes up."""
+    done = []
+
+    class Ahead(alignment_tasks.AlignmentTasks):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, ahead=True, least=(least, least))
+
+        def _run_there(self, name, tasks, codes, groups):
+            done.extend([name] * len(groups))
+            return super()._run_there(name, tasks, codes, groups)
+
+    monkeypatch.setattr("gpugenome.steps.align.AlignmentTasks", Ahead)
+    for threads in (1, 2):
+        assert digest(align(case, options, CASES[options], threads))[:16] == DIGESTS[options]
+    assert "extend_tasks" in done and (least > 1 or ("local_tasks" in done) == (CASES[options] == "pairs"))
 
 
 @needs_bwa

@@ -14,12 +14,13 @@ from gpugenome.batch import FastqBatch, Fragments, Header, ReadBatch
 from gpugenome.columns import decode, text_values
 from gpugenome.errors import InputError, UserError
 from gpugenome.kernels.aligned_records_cpu import make_records
-from gpugenome.kernels.aligner_fields import HIT_COLUMNS
+from gpugenome.kernels.aligner_fields import NO_RESCUE
 from gpugenome.kernels.hits_cpu import extend_reads
 from gpugenome.kernels.launch import run_chunks
-from gpugenome.kernels.pairing_cpu import pair_distances
+from gpugenome.kernels.pairing_cpu import ask_rescues, pair_distances
 from gpugenome.pipeline import ahead
 from gpugenome.steps.aligner_options import AlignerOptions
+from gpugenome.steps.alignment_tasks import AlignmentTasks
 from gpugenome.steps.chained_reads import Chainer
 from gpugenome.steps.index import SearchIndex
 from gpugenome.steps.insert_sizes import InsertSizes
@@ -90,6 +91,7 @@ class Aligner:
         self._values = options.for_index(index.length, index.prefix)
         self._names = text_values(index.names)
         self._chainer = Chainer(index, self.alt, self._values, options.ratios, backend)
+        self._tasks = AlignmentTasks(index.words, self._values, backend, self._chainer.words_there)
 
     @property
     def contig_lines(self) -> str:
@@ -100,6 +102,7 @@ class Aligner:
     def close(self):
         """Give the GPU's memory back; the aligner's work is done."""
         self._chainer.close()
+        self._tasks.close()
 
     def _align(self, fragments: Fragments, lane: Lane) -> _Part:
         part = _Part(fragments, [], [])
@@ -110,11 +113,15 @@ class Aligner:
             _check_sizes(batch, path)
             count = np.empty(len(batch), np.int32)
             chains = self._chainer.chains(batch)
-            found = run_chunks(
-                extend_reads, len(batch), self.threads, batch.data, batch.seq_start, batch.seq_length, x.words, x.offsets, x.lengths,
-                self.alt, self._values, self.options.ratios, *chains.columns, count,
+            columns = (
+                batch.data, batch.seq_start, batch.seq_length, x.words, x.offsets, x.lengths, self.alt, self._values, self.options.ratios,
+                *chains.columns,
             )  # fmt: skip
-            part.hits.append(np.concatenate([np.empty((0, HIT_COLUMNS), np.int64), *found]))
+
+            def extend(which, *more, columns=columns):
+                return run_chunks(extend_reads, len(which), self.threads, which, *columns, *more)
+
+            part.hits.append(self._tasks.hits(count, extend))
             part.offsets.append(np.concatenate([[0], np.cumsum(count, dtype=np.int64)]))
         return part
 
@@ -134,10 +141,19 @@ class Aligner:
         x = self.index
         name = np.frombuffer(lane.read_group["ID"].encode(), np.uint8)
         mates = _columns(first if second is None else second)
+        hits = part.hits[0], part.offsets[0], part.hits[-1], part.offsets[-1]
+
+        def ask(which, *known):
+            reads = (column for b in (first, second) for column in (b.data, b.seq_start, b.seq_length))
+            return run_chunks(
+                ask_rescues, len(which), self.threads, which, *reads, *hits, x.words, x.offsets, x.lengths, self._values,
+                self.options.ratios, sizes.limits, *known,
+            )  # fmt: skip
+
+        known = self._tasks.rescues(len(first), None if second is None or self._values[NO_RESCUE] else ask)
         made = run_chunks(
-            make_records, len(first), self.threads, number, second is not None, _columns(first), mates, part.hits[0], part.offsets[0],
-            part.hits[-1], part.offsets[-1], x.words, x.offsets, x.lengths, *self._names, name, self._values,
-            self.options.ratios, sizes.limits, sizes.spread,
+            make_records, len(first), self.threads, number, second is not None, _columns(first), mates, *hits, x.words, x.offsets,
+            x.lengths, *self._names, name, self._values, self.options.ratios, sizes.limits, sizes.spread, *known,
         )  # fmt: skip
         bad = min((b for _, _, b in made if b >= 0), default=-1)
         if bad >= 0:

@@ -86,6 +86,11 @@ class Chainer:
                 else:
                     self._there = self._twin.put(*self._arrays)
 
+    @property
+    def words_there(self):
+        """The packed text on the GPU; None where it is not there."""
+        return None if self._there is None else self._there[0]
+
     def chains(self, reads: FastqBatch) -> ChainedReads:
         """The chains of a batch's reads."""
         if not self._twin.on_gpu or len(reads) == 0:
