@@ -38,8 +38,12 @@ def seconds(call, runs, on_gpu):
     return best
 
 
-def report(kernel, where, cells, best, **more):
-    """Print one JSON line: cell updates a second and what they are a share of."""
+def report(kernel, where, cells, best, out=None, **more):
+    """Print one JSON line: cell updates a second and what they are a share of. out: a file that gets it too."""
     device = gpu_name() if where == "cuda" else cpu_model()
-    print(json.dumps({"kernel": kernel, "device": device, "commit": commit(), "cells": int(cells), "seconds": round(best, 6),
-                      "giga_cells_per_s": round(cells / best / 1e9, 3), **more}), flush=True)  # fmt: skip
+    row = {"kernel": kernel, "device": device, "commit": commit(), "cells": int(cells), "seconds": round(best, 6),
+           "giga_cells_per_s": round(cells / best / 1e9, 3), **more}  # fmt: skip
+    print(json.dumps(row), flush=True)
+    if out:
+        with open(out, "a") as f:
+            f.write(json.dumps(row) + "\n")
