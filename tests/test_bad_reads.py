@@ -10,7 +10,7 @@ from test_sort_markdup import run
 
 from gpugenome.cli import cli
 from gpugenome.errors import UserError
-from gpugenome.io.bgzf import EOF_BLOCK, compress
+from gpugenome.io.bgzf import EOF_BLOCK, BgzfReader, compress
 
 HEADER = "@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:c1\tLN:1000\n@SQ\tSN:c2\tLN:500\n@RG\tID:g\tSM:s\tLB:l\tPL:ILLUMINA\n"
 BASES = "ACGTACGTAC"
@@ -222,3 +222,15 @@ def test_exit_code_and_message(tmp_path):
     write(tmp_path / "bad.bam", data)
     done = run("markdup", "-I", tmp_path / "bad.bam", "-O", tmp_path / "out.bam", code=2)
     assert done.stderr.decode() == f"gpugenome: error: {tmp_path / 'bad.bam'}: record 3 (p): its CIGAR does not fit its sequence\n"
+
+
+def test_a_range_is_read_while_chunks_are_read_ahead(tmp_path):
+    text = np.random.default_rng(5).integers(0, 4, 400_000).astype(np.uint8)
+    path = tmp_path / "x.gz"
+    path.write_bytes(compress(text))
+    for _ in range(20):
+        reader = BgzfReader(str(path), 2, chunk_bytes=130_000)
+        chunks = reader.chunks()
+        seen = [next(chunks)]  # and the next one is on its way
+        assert (reader.inflate_range(0, 1 << 40) == text).all()
+        assert (np.concatenate([*seen, *chunks]) == text).all()

@@ -66,24 +66,26 @@ class BgzfReader:
                     self.raw = np.frombuffer(self._map, np.uint8) if size else np.empty(0, np.uint8)
             except OSError as e:
                 raise InputError(path, f"cannot be read: {e.strerror}") from None
-        slots = max(chunk_bytes // 1024, 1024)
-        self._starts, self._sizes, self._raw_sizes = (np.empty(slots, np.int64) for _ in range(3))
 
     def _scan(self, raw, begin, base):
-        n, at, status = kernel.scan_blocks(raw, begin, raw.size, self._chunk_bytes, self._starts, self._sizes, self._raw_sizes)
+        """(blocks, position after the last one, where their deflated data start, their sizes, inflated sizes) from `begin` on.
+
+        The arrays are the caller's own: a chunk may be read ahead on its thread while a range is read.
+        """
+        starts, sizes, raw_sizes = (np.empty(max(self._chunk_bytes // 1024, 1024), np.int64) for _ in range(3))
+        n, at, status = kernel.scan_blocks(raw, begin, raw.size, self._chunk_bytes, starts, sizes, raw_sizes)
         if status != kernel.OK:
             raise InputError(self.path, _STATUS[status], f"byte {base + at}")
-        return n, at
+        return n, at, starts[:n], sizes[:n], raw_sizes[:n]
 
     def _file_chunks(self, position):
         """The inflated pieces from a file position on."""
         arenas = Arenas()
         while position < self.raw.size:
-            n, after = self._scan(self.raw, position, 0)
+            n, after, starts, sizes, raw_sizes = self._scan(self.raw, position, 0)
             if n == 0:
                 raise InputError(self.path, "the file is truncated inside a BGZF block", f"byte {after}")
-            starts = self._starts[:n].copy()
-            yield _inflate(self.raw, starts, self._sizes, self._raw_sizes, n, self.threads, self.path,
+            yield _inflate(self.raw, starts, sizes, raw_sizes, n, self.threads, self.path,
                            lambda i, s=starts: int(s[i]) - 18, self.headroom, arenas)  # fmt: skip
             # What has been read need not stay resident: a sort's memory is for its records.
             used = after // mmap.PAGESIZE * mmap.PAGESIZE
@@ -105,11 +107,10 @@ class BgzfReader:
                 if self.needs_end and last != EOF_BLOCK:
                     raise InputError(self.path, "the stream ends without BGZF end marker: the program that writes it stopped early")
                 return
-            n, after = self._scan(pending, 0, base)
+            n, after, starts, sizes, raw_sizes = self._scan(pending, 0, base)
             if n == 0:
                 raise InputError(self.path, "the stream ends inside a BGZF block", f"byte {base + after}")
-            starts = self._starts[:n].copy()
-            yield _inflate(pending, starts, self._sizes, self._raw_sizes, n, self.threads, self.path,
+            yield _inflate(pending, starts, sizes, raw_sizes, n, self.threads, self.path,
                            lambda i, b=base, s=starts: b + int(s[i]) - 18, self.headroom, arenas)  # fmt: skip
             last = pending[max(0, after - 28) : after].tobytes()
             pending, base = pending[after:].copy(), base + after
@@ -131,18 +132,18 @@ class BgzfReader:
         position, out, skip = begin_virtual >> 16, [], begin_virtual & 0xFFFF
         last, within = end_virtual >> 16, end_virtual & 0xFFFF
         while position < self.raw.size and position <= last:
-            n, after = self._scan(self.raw, position, 0)
+            n, after, starts, sizes, raw_sizes = self._scan(self.raw, position, 0)
             if n == 0:
                 raise InputError(
                     self.path, "the file is truncated inside a BGZF block, or its index belongs to another file", f"byte {position}"
                 )
-            begins = np.concatenate([[position], self._starts[1:n] - 18])
+            begins = np.concatenate([[position], starts[1:] - 18])
             inside = int(np.searchsorted(begins, last, "right"))
             data = _inflate(
                 self.raw,
-                self._starts[:n].copy(),
-                self._sizes,
-                self._raw_sizes,
+                starts,
+                sizes,
+                raw_sizes,
                 inside,
                 self.threads,
                 self.path,
@@ -150,7 +151,7 @@ class BgzfReader:
             )
             if inside < n or after > last:
                 at_last = begins[inside - 1] == last
-                size_before = int(self._raw_sizes[: inside - 1].sum()) if at_last else data.size
+                size_before = int(raw_sizes[: inside - 1].sum()) if at_last else data.size
                 data = data[: size_before + (within if at_last else 0)]
                 out.append(data)
                 break
