@@ -23,8 +23,8 @@ from harness import find_gatk
 from kernel_rate import gpu_lane_rate, report, seconds
 
 from gpugenome.backend import Backend, choose, usable_threads
-from gpugenome.steps.haplotypecaller import likelihoods
 from gpugenome.kernels import pairhmm_scalar
+from gpugenome.steps.haplotypecaller import likelihoods
 
 INSTRUCTIONS = 8
 
@@ -84,7 +84,7 @@ def write_pairs(parts, path):
             out.append(np.array([b - a, len(haps)], "<i4").tobytes())
             for r in pair_read[first[a:b]]:
                 span = slice(base_offset[r], base_offset[r + 1])
-                out += [np.int32(span.stop - span.start).tobytes(), base[span].tobytes(), base_qual[span].tobytes(), gap_qual[span].tobytes()]
+                out += [np.int32(span.stop - span.start).tobytes(), *(x[span].tobytes() for x in (base, base_qual, gap_qual))]
             for h in haps:
                 text = hap_base[hap_offset[h] : hap_offset[h + 1]].tobytes()
                 out += [np.int32(len(text)).tobytes(), text]
