@@ -8,6 +8,7 @@ import pytest
 
 from gpugenome.errors import InputError
 from gpugenome.io.variant_records import VariantFile
+from gpugenome.steps.gvcf_inputs import overlapping
 
 GVCF = Path(__file__).parent.parent / "data" / "golden" / "calls.g.vcf.gz"
 HEADER = """##fileformat=VCFv4.2
@@ -120,3 +121,35 @@ def test_bad_input_is_named(tmp_path, text, message):
             formats, _ = r.formats(["GT", "PL"])
             r.genotypes(formats["GT"])
             r.int_lists("PL", formats["PL"])
+
+
+@pytest.mark.parametrize("piece_bytes", [1 << 16, 1 << 25])
+def test_an_index_gives_the_records_that_overlap(piece_bytes):
+    """Of a file with HaplotypeCaller's index: what lies elsewhere is not read."""
+    path, names = str(GVCF), ["demo1", "demo2"]
+
+    def lines(pieces, wanted):
+        return [r.data[r.columns[i, 0] : r.ends[i]].tobytes() for r in pieces for i in np.flatnonzero(overlapping(r, wanted))]
+
+    whole = list(VariantFile(path, names).records())
+    random = np.random.default_rng(1)
+    for _ in range(12):
+        edges = np.sort(random.choice(200_000, 6, replace=False))
+        wanted = np.array([(0, edges[0], edges[1]), (0, edges[2], edges[3]), (1, edges[4] % 40_000, 45_000)], np.int64)
+        some = list(VariantFile(path, names, piece_bytes=piece_bytes, intervals=wanted).records())
+        assert lines(some, wanted) == lines(whole, wanted) != []
+    wanted = np.array([(0, 100_000, 100_100)], np.int64)
+    some = list(VariantFile(path, names, intervals=wanted).records())
+    assert 0 < sum(map(len, some)) < sum(map(len, whole)) / 5
+    assert not list(VariantFile(path, names, intervals=np.array([(1, 900_000, 900_001)], np.int64)).records())
+
+
+def test_a_damaged_index_is_named(tmp_path):
+    path, wanted = tmp_path / "calls.g.vcf.gz", np.array([(0, 1000, 2000)], np.int64)
+    path.write_bytes(GVCF.read_bytes())
+    index, content = tmp_path / "calls.g.vcf.gz.tbi", GVCF.with_suffix(".gz.tbi").read_bytes()
+    short = gzip.compress(gzip.decompress(content)[:60])
+    for damaged in (content[: len(content) // 2], b"", gzip.compress(b"no index at all, none"), short):
+        index.write_bytes(damaged)
+        with pytest.raises(InputError, match="calls.g.vcf.gz.tbi: .*is not a tabix index, or damaged"):
+            VariantFile(str(path), intervals=wanted)

@@ -129,7 +129,12 @@ class BgzfReader:
 
     def inflate_range(self, begin_virtual: int, end_virtual: int) -> np.ndarray:
         """The bytes between two virtual offsets (SAM spec 4.1.1), for reading through an index."""
-        position, out, skip = begin_virtual >> 16, [], begin_virtual & 0xFFFF
+        out = list(self.range_chunks(begin_virtual, end_virtual))
+        return out[0] if len(out) == 1 else np.concatenate([np.empty(0, np.uint8), *out])
+
+    def range_chunks(self, begin_virtual: int, end_virtual: int):
+        """Iterator of uint8 arrays of some MB: the bytes between two virtual offsets. Raises as `chunks`."""
+        position, skip = begin_virtual >> 16, begin_virtual & 0xFFFF
         last, within = end_virtual >> 16, end_virtual & 0xFFFF
         while position < self.raw.size and position <= last:
             n, after, starts, sizes, raw_sizes = self._scan(self.raw, position, 0)
@@ -152,12 +157,10 @@ class BgzfReader:
             if inside < n or after > last:
                 at_last = begins[inside - 1] == last
                 size_before = int(raw_sizes[: inside - 1].sum()) if at_last else data.size
-                data = data[: size_before + (within if at_last else 0)]
-                out.append(data)
-                break
-            out.append(data)
-            position = after
-        return (np.concatenate(out) if len(out) != 1 else out[0])[skip:] if out else np.empty(0, np.uint8)
+                yield data[skip : size_before + (within if at_last else 0)]
+                return
+            yield data[skip:]
+            position, skip = after, 0
 
 
 class BgzfWriter:

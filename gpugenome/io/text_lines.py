@@ -12,15 +12,26 @@ PIECE_BYTES = 32 << 20
 _BGZF_EXTRA = b"BC\x02\x00"
 
 
+def _head(path):
+    with open(path, "rb") as f:
+        return f.read(16)
+
+
+def is_bgzf(path: str) -> bool:
+    """Whether a file is there and bgzipped."""
+    try:
+        return _head(path)[12:16] == _BGZF_EXTRA
+    except OSError:
+        return False
+
+
 def _pieces(path, threads, piece_bytes):
     """The file's text as uint8 arrays."""
     try:
-        with open(path, "rb") as f:
-            head = f.read(16)
-        if head[:2] == b"\x1f\x8b" and head[12:16] == _BGZF_EXTRA:
+        if is_bgzf(path):
             yield from BgzfReader(path, threads, chunk_bytes=piece_bytes).chunks()
             return
-        with gzip.open(path) if head[:2] == b"\x1f\x8b" else open(path, "rb") as f:
+        with gzip.open(path) if _head(path)[:2] == b"\x1f\x8b" else open(path, "rb") as f:
             while piece := f.read(piece_bytes):
                 yield np.frombuffer(piece, np.uint8)
     except (OSError, EOFError, zlib.error) as e:
@@ -34,8 +45,20 @@ def whole_lines(path: str, threads: int = 1, piece_bytes: int = PIECE_BYTES):
     ------
     InputError: the file cannot be read, or is damaged or truncated.
     """
+    return _cut(_pieces(path, threads, piece_bytes))
+
+
+def indexed_lines(path: str, stretches, threads: int = 1, piece_bytes: int = PIECE_BYTES):
+    """As `whole_lines`, of a bgzipped file, only what lies between pairs of virtual offsets (of `io.tabix.stretches`)."""
+    reader = BgzfReader(path, threads, chunk_bytes=piece_bytes)
+    for begin, end in stretches:
+        yield from _cut(reader.range_chunks(begin, end))
+
+
+def _cut(pieces):
+    """The pieces, cut after newlines."""
     rest = np.empty(0, np.uint8)
-    for piece in _pieces(path, threads, piece_bytes):
+    for piece in pieces:
         data = np.concatenate([rest, piece]) if len(rest) else piece
         ends = np.flatnonzero(data[-(1 << 16) :] == 10)
         if not len(ends):

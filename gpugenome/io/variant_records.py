@@ -11,13 +11,15 @@ import numpy as np
 
 from gpugenome.columns import text_values
 from gpugenome.errors import InputError
-from gpugenome.io.text_lines import PIECE_BYTES, whole_lines
+from gpugenome.io.tabix import index_of, stretches
+from gpugenome.io.text_lines import PIECE_BYTES, indexed_lines, is_bgzf, whole_lines
 from gpugenome.kernels import variant_records_cpu as kernel
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.kernels.vcf_compare_cpu import find_lines
 from gpugenome.variant_fields import TextColumn
 
 MISSING = -1
+_HEADER_PIECE_BYTES = 1 << 18
 
 
 def _offsets(count):
@@ -294,15 +296,17 @@ class VariantFile:
 
     contigs: names of the contigs that records may lie on, in the order of their numbers (those of the reference); None: those of the
     header's contig lines. pieces: iterator of uint8 arrays of whole lines to read instead of the file (path: what messages call it).
+    intervals: int64[k, 3] (ref_id, start, end), what will be asked for, or None: of a bgzipped file with a .tbi the rest is not read.
 
     Raises
     ------
     InputError: the file cannot be read, is no VCF, or has no #CHROM line.
     """
 
-    def __init__(self, path: str, contigs=None, threads: int = 1, piece_bytes: int = PIECE_BYTES, pieces=None):
+    def __init__(self, path: str, contigs=None, threads: int = 1, piece_bytes: int = PIECE_BYTES, pieces=None, intervals=None):
         self.path, self.threads = path, threads
-        self._lines = whole_lines(path, threads, piece_bytes) if pieces is None else pieces
+        index = index_of(path) if intervals is not None and pieces is None and is_bgzf(path) else None
+        self._lines = whole_lines(path, threads, _HEADER_PIECE_BYTES if index else piece_bytes) if pieces is None else pieces
         text, raw, at = np.empty(0, np.uint8), b"", -1
         for piece in self._lines:
             text = np.concatenate([text, piece]) if len(text) else piece
@@ -317,7 +321,12 @@ class VariantFile:
         stop = raw.find(b"\n", at + 1)
         stop = len(raw) if stop < 0 else stop
         self.header = VariantHeader.parse(path, raw[:stop])
-        self._start_reading(self.header.contigs if contigs is None else contigs, text[stop:])
+        contigs = list(self.header.contigs if contigs is None else contigs)
+        if index:
+            self._lines.close()
+            wanted = stretches(index, [(contigs[ref_id], start, end) for ref_id, start, end in intervals.tolist()])
+            self._lines, text, stop = indexed_lines(path, wanted, threads, piece_bytes), text[:0], 0
+        self._start_reading(contigs, text[stop:])
 
     def _start_reading(self, contigs, rest):
         """What `records` needs once the header is there. rest: text already read."""

@@ -76,8 +76,8 @@ def open_inputs(paths, genome: Reference, threads: int, piece_bytes: int | None 
                 intervals: np.ndarray | None = None) -> tuple[list[GvcfInput], list[str]]:  # fmt: skip
     """The inputs, and the samples in the order of the columns (of one file: its own; of several: by name).
 
-    paths: GVCFs, or folders of cohort stores after STORE_SCHEME. intervals: int64[k, 3], what will be asked for; of stores,
-    the rest is not read.
+    paths: GVCFs, or folders of cohort stores after STORE_SCHEME. intervals: int64[k, 3], what will be asked for; of stores, and of GVCFs
+    with an index, the rest is not read.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def open_inputs(paths, genome: Reference, threads: int, piece_bytes: int | None 
             folders = Cohort.open(path.removeprefix(STORE_SCHEME)).folders()
             openers += [partial(StoredVariants, folder, genome.names, intervals=intervals) for folder in folders]
         else:
-            openers.append(partial(VariantFile, path, genome.names))
+            openers.append(partial(VariantFile, path, genome.names, intervals=intervals))
     size = piece_bytes or (PIECE_BYTES if len(openers) == 1 else max(_LEAST_PIECE_BYTES, _ALL_PIECES_BYTES // len(openers)))
     each = threads if len(openers) == 1 else 1  # several are read side by side
     files = [opener(threads=each, piece_bytes=size) for opener in openers]
