@@ -90,7 +90,8 @@ def command(
     n = threads or usable_threads()
     with ExitStack() as stack:
         spill = stack.enter_context(SpillFolder(tmp_dir))
-        reads = Replay(inputs, reference, n, spill, memory or default_memory())
+        budget = memory or default_memory()
+        reads = Replay(inputs, reference, n, spill, budget)
         order = assume_sort_order or reads.header.sort_order
         if order not in ("coordinate", "queryname"):
             raise UserError(f"{inputs[0]}: is sorted by {order!r}, expected coordinate or queryname (or say --assume-sort-order queryname "
@@ -98,7 +99,9 @@ def command(
         if len(inputs) > 1 and order != "coordinate":
             raise UserError("several inputs must be coordinate-sorted")
         by_name = order == "queryname"
-        marks = find_duplicates(reads.batches(), reads.header, options, by_name=by_name, threads=n, source=inputs[0])
+        marks = find_duplicates(
+            reads.batches(), reads.header, options, by_name=by_name, spill=spill, memory_bytes=budget, threads=n, source=inputs[0]
+        )
         assumed = ("unknown", "query") if assume_sort_order == "queryname" else (order, None)
         header = htsjdk_header(marks.header, *assumed)
         out = stack.enter_context(create_reads(output, header, compression_level, n, index, md5, reference))

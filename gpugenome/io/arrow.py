@@ -1,4 +1,4 @@
-"""Spill files: read batches as Arrow IPC streams in a folder of their own, mapped back without a copy. Source: Apache Arrow IPC format."""
+"""Spill files: read batches and rows of numbers as Arrow IPC files in a folder of their own. Source: Apache Arrow IPC format."""
 
 import errno
 import os
@@ -41,19 +41,30 @@ class SpillFolder:
 
     def write(self, batches) -> "SpilledRun":
         """Write an iterable of ReadBatch to one file."""
+        return SpilledRun(self._write(_SCHEMA, map(_to_arrow, batches)))
+
+    def write_rows(self, parts: list[np.ndarray]) -> "SpilledRows":
+        """Write structured arrays of one dtype to one file."""
+        dtype = parts[0].dtype
+        schema = pa.schema([("row", pa.binary(dtype.itemsize))])
+        arrays = (pa.FixedSizeBinaryArray.from_buffers(schema.field(0).type, len(p), [None, pa.py_buffer(p)]) for p in parts)
+        name = self._write(schema, (pa.RecordBatch.from_arrays([a], schema=schema) for a in arrays))
+        return SpilledRows(name, dtype, sum(map(len, parts)))
+
+    def _write(self, schema, batches):
         try:
             if self.path is None:
                 self.path = tempfile.mkdtemp(prefix="gpugenome-", dir=self._parent)
             name = os.path.join(self.path, f"run{self._count:05d}.arrow")
             self._count += 1
-            with pa.OSFile(name, "wb") as sink, pa.ipc.new_file(sink, _SCHEMA) as writer:
+            with pa.OSFile(name, "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
                 for batch in batches:
-                    writer.write_batch(_to_arrow(batch))
+                    writer.write_batch(batch)
         except OSError as e:
             full = e.errno in (errno.ENOSPC, errno.EDQUOT) or "No space" in str(e)
             problem = "the disk is full, give another folder with --tmp-dir or more --memory" if full else str(e)
             raise InputError(self.path or self._parent or tempfile.gettempdir(), f"spill files cannot be written: {problem}") from e
-        return SpilledRun(name)
+        return name
 
 
 def _to_arrow(batch):
@@ -85,3 +96,16 @@ def _from_arrow(record_batch):
     offset = np.frombuffer(offset, np.int64)[: n + 1] if n else np.zeros(1, np.int64)
     # Copied, since Arrow's buffers are read-only and later steps write flags and qualities into the arena.
     return ReadBatch(np.frombuffer(data, np.uint8)[: offset[-1]].copy(), offset, **columns)
+
+
+class SpilledRows:
+    """The structured arrays of one spill file, by number; not to be written to. rows: how many in all."""
+
+    def __init__(self, name, dtype, rows):
+        self.rows, self._dtype = rows, dtype
+        self._reader = pa.ipc.open_file(pa.OSFile(name, "rb"))
+
+    def part(self, i: int) -> np.ndarray:
+        """Array number i."""
+        rows = self._reader.get_batch(i)
+        return np.frombuffer(rows.column(0).buffers()[1], self._dtype, rows.num_rows) if rows.num_rows else np.empty(0, self._dtype)

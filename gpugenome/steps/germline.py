@@ -30,7 +30,9 @@ def marked_reads(reads, header: Header, *, in_order: bool, memory_bytes: int, sp
     options = DuplicateOptions()
     if not in_order:
         return sort_and_mark(reads.batches(), header, options, memory_bytes=memory_bytes, spill=spill, threads=threads)
-    marks = find_duplicates(reads.batches(), header, options, by_name=False, threads=threads, source=source)
+    marks = find_duplicates(
+        reads.batches(), header, options, by_name=False, spill=spill, memory_bytes=memory_bytes, threads=threads, source=source
+    )
     return SortedReads(marks.header, marks, _InOrder(reads), options, threads, spill)
 
 

@@ -19,6 +19,7 @@ from gpugenome.kernels.sam_tags_cpu import LEAVE, REMOVE
 from gpugenome.steps.read_names import NamePattern
 from gpugenome.steps.sort import BATCH_READS, COORDINATE, sorted_records, write_bins
 
+_PART_BITS = 7  # parts into which spilled entries are divided, as a power of two
 UNKNOWN_LIBRARY = "Unknown Library"
 STRATEGIES = ("SUM_OF_BASE_QUALITIES", "TOTAL_MAPPED_REFERENCE_LENGTH", "RANDOM")
 TAGGING = ("DontTag", "OpticalOnly", "All")
@@ -160,16 +161,13 @@ class _Examined:
         self._counts.append(counts)
         self._base += len(batch)
 
-    def duplicates(self, entries, libraries):
-        """(unpaired, ends of pairs) int64[libraries]: records of duplicate ENTRY rows, every index once."""
+    def table(self):
+        """uint8[n, 2], by index; nothing is added any more."""
         counts = np.concatenate([np.zeros((0, 2), np.uint8), *self._counts])
+        self._counts = []
         for column, index in self._later:
             np.add.at(counts[:, column], index, 1)
-        index = np.concatenate([entries["index_1"], entries["index_2"]])
-        index, first = np.unique(index, return_index=True)
-        library = np.concatenate([entries["library"], entries["library"]])[first][index >= 0]
-        found = counts[index[index >= 0]]
-        return [np.bincount(library, weights=found[:, c], minlength=libraries).astype(np.int64) for c in (0, 1)]
+        return counts
 
 
 class _Programs:
@@ -201,31 +199,61 @@ class _Programs:
 
 
 class _Entries:
-    """ENTRY rows that grow by an eighth in place: there are as many as pairs in the file, and never two copies of them."""
+    """ENTRY rows, as many as pairs or single ends in the file: in memory, and beyond a budget in spill files.
 
-    def __init__(self):
-        self._rows, self._count = np.empty(1 << 12, read_ends_cpu.ENTRY), 0
+    Spilled rows lie apart by the highest bits of the hash of what the entries of a duplicate set share, so that sets are whole in a part,
+    and all parts one after another are in the order of hashes, as the rows of memory would be.
+    """
+
+    def __init__(self, paired, spill, budget_bytes, threads):
+        self._paired, self._spill, self._threads = paired, spill, threads
+        self._most = max(1 << 10, budget_bytes // read_ends_cpu.ENTRY.itemsize)
+        self._rows, self._count, self._runs = np.empty(1 << 10, read_ends_cpu.ENTRY), 0, []
 
     def add(self, rows):
         """Append copies of rows."""
         end = self._count + len(rows)
         if end > len(self._rows):
+            # By an eighth, in place: there are never two copies.
             self._rows.resize(max(end, len(self._rows) * 9 // 8), refcheck=False)
         self._rows[self._count : end] = rows
         self._count = end
+        if end > self._most:
+            self._flush()
 
-    def rows(self):
-        """All of them; no more can be added while they are in use."""
-        return self._rows[: self._count]
+    def _flush(self):
+        rows = self._rows[: self._count]
+        hashes = np.empty(len(rows), np.uint64)
+        run_chunks(duplicates_cpu.entry_hashes, len(rows), self._threads, rows, self._paired, hashes)
+        part = (hashes >> np.uint64(64 - _PART_BITS)).astype(np.int16)
+        order = np.argsort(part, kind="stable")
+        ends = np.cumsum(np.bincount(part, minlength=1 << _PART_BITS))
+        self._runs.append(self._spill.write_rows([rows[order[a:b]] for a, b in zip([0, *ends[:-1]], ends)]))
+        self._count = 0
+
+    def parts(self):
+        """Iterator of arrays, the rows of a duplicate set in the same one; again and again, while no rows are added."""
+        if not self._runs:
+            yield self._rows[: self._count]
+            return
+        if self._count:
+            self._flush()
+            self._rows = np.empty(1 << 10, read_ends_cpu.ENTRY)
+        for i in range(1 << _PART_BITS):
+            yield np.concatenate([run.part(i) for run in self._runs])
+
+    def __len__(self):
+        return self._count + sum(run.rows for run in self._runs)
 
 
 class _Joiner:
     """Joins the ends of batch after batch to pairs; keeps what duplicates are looked for in."""
 
-    def __init__(self, by_name, keep_all):
+    def __init__(self, by_name, keep_all, spill, budget_bytes, threads):
         self.by_name, self.keep_all = by_name, keep_all
         self.table = read_ends_cpu.new_table(1 << 16)
-        self.pairs, self.singles = _Entries(), _Entries()
+        self.pairs = _Entries(True, spill, budget_bytes, threads)
+        self.singles = _Entries(False, spill, budget_bytes, threads)
 
     def add(self, ends):
         """Take the ends of a batch. Returns the index of a record at fault, or -1."""
@@ -242,14 +270,14 @@ class _Joiner:
                 self.table = read_ends_cpu.grow_table(*self.table)
         return -1
 
-    def entries(self):
-        """(pairs, single ends) as ENTRY arrays."""
+    def finish(self):
+        """What still waits for a mate is single."""
         slots, pool, _, _ = self.table
         if not self.keep_all:
             rest = np.empty(int((slots >= 0).sum()), read_ends_cpu.ENTRY)
             read_ends_cpu.waiting(slots, pool, rest)
             self.singles.add(rest)
-        return self.pairs.rows(), self.singles.rows()
+        self.table = None
 
 
 def _columns(batch):
@@ -271,16 +299,19 @@ class NameRuns:
         return ends["index"].copy()
 
 
-def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_name: bool, threads: int, source="input") -> Marks:
+def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_name: bool, spill, memory_bytes: int, threads: int,
+                    source="input") -> Marks:  # fmt: skip
     """The first pass.
 
-    batches: iterator of ReadBatch, coordinate-sorted, or with by_name grouped by read name. source: the input's name for messages.
+    batches: iterator of ReadBatch, coordinate-sorted, or with by_name grouped by read name. spill: `io.arrow.SpillFolder`, for pairs and
+    single ends beyond a part of the budget memory_bytes. source: the input's name for messages.
 
     Raises
     ------
     UserError: a pair without a read group, a barcode that cannot be used, two records of a read that wait for the same mate.
     """
-    libraries, programs, joiner, examined = _Libraries(header), _Programs(), _Joiner(by_name, options.uses_barcodes), _Examined()
+    libraries, programs, examined = _Libraries(header), _Programs(), _Examined()
+    joiner = _Joiner(by_name, options.uses_barcodes, spill, memory_bytes // 8, threads)
     settings, base, looking, runs = options.settings(), 0, True, NameRuns()
     pattern = NamePattern(options.read_name_regex) if options.read_name_regex is not None else None
     for batch in batches:
@@ -341,52 +372,81 @@ def _sets_of(entries, paired, options, threads):
     return state, order, start, kept, optical
 
 
-def _histogram(sizes):
-    values, counts = np.unique(sizes, return_counts=True)
-    return {int(v): int(c) for v, c in zip(values, counts)}
+class _Metrics:
+    """Counts of duplicates by library, and of duplicate sets by size, part after part of the entries."""
+
+    def __init__(self, examined, libraries):
+        self._examined, names = examined, len(libraries.names)
+        self.unpaired, self.paired, self.optical = (np.zeros(names, np.int64) for _ in range(3))
+        self.sets = {"all_sets": {}, "optical_sets": {}, "non_optical_sets": {}}
+
+    def mark(self, rows, mark):
+        """Mark the indices of duplicate ENTRY rows, and count the records for which they stand, every index once."""
+        index = np.stack([rows["index_1"], rows["index_2"]], axis=1).ravel()
+        library = np.repeat(rows["library"], 2)[index >= 0]
+        index, first = np.unique(index[index >= 0], return_index=True)
+        new = mark[index] & _DUPLICATE == 0
+        library, found = library[first][new], self._examined[index[new]]
+        for column, counts in enumerate((self.unpaired, self.paired)):
+            counts += np.bincount(library, weights=found[:, column], minlength=len(counts)).astype(np.int64)
+        mark[index] |= np.uint8(_DUPLICATE)
+
+    def count_sets(self, name, sizes):
+        """Add sets of these sizes to a histogram."""
+        values, counts = np.unique(sizes, return_counts=True)
+        for v, c in zip(values.tolist(), counts.tolist()):
+            self.sets[name][v] = self.sets[name].get(v, 0) + c
+
+    def add_pairs(self, pairs, order, start, optical, find_locations):
+        """Count the sets and optical duplicates of a part."""
+        if len(start):
+            library = pairs["library"][order[start[:, 0]]]
+            self.optical += np.bincount(library, weights=optical, minlength=len(self.optical)).astype(np.int64)
+        sizes = start[:, 1] - start[:, 0]
+        ones = np.ones(len(pairs) - int(sizes.sum()), np.int64)
+        seen = sizes if find_locations else sizes[:0]
+        found = optical[: len(seen)]
+        self.count_sets("all_sets", np.concatenate([ones, seen]))
+        self.count_sets("optical_sets", (found + 1)[found > 0])
+        self.count_sets("non_optical_sets", np.concatenate([ones, (seen - found)[seen - found > 0]]))
 
 
 def _mark(joiner, libraries, examined, programs, header, options, total, threads):
-    pairs, singles = joiner.entries()
-    state, order, start, kept, optical = _sets_of(pairs, True, options, threads)
-    mark = np.zeros(total, np.uint8)
-    for bit, value in ((duplicates_cpu.DUPLICATE, _DUPLICATE), (duplicates_cpu.OPTICAL, _OPTICAL)):
-        chosen = pairs[state & bit != 0]
+    joiner.finish()
+    mark, metrics = np.zeros(total, np.uint8), _Metrics(examined.table(), libraries)
+    tagged = total if options.tag_duplicate_set_members else 0
+    set_first, set_size = np.full(tagged, -1, np.int32), np.full(tagged, -1, np.int32)
+    beside_singles = not options.uses_barcodes and len(joiner.singles) > 0
+    if beside_singles:
+        bits = np.zeros(1 << max(10, (16 * len(joiner.singles)).bit_length() - 3), np.uint8)
+        for singles in joiner.singles.parts():
+            duplicates_cpu.fill_filter(0, len(singles), singles, bits)
+        del singles  # its memory may move when more are added
+    beside = []
+    for pairs in joiner.pairs.parts():
+        state, order, start, kept, optical = _sets_of(pairs, True, options, threads)
+        chosen = pairs[state & duplicates_cpu.OPTICAL != 0]
         for column in ("index_1", "index_2"):
-            mark[chosen[column]] |= np.uint8(value)
-    names = len(libraries.names)
-    lost_pairs = pairs[state & duplicates_cpu.DUPLICATE != 0]
-    optical_of = (
-        np.bincount(pairs["library"][order[start[:, 0]]], weights=optical, minlength=names).astype(np.int64)
-        if len(start)
-        else np.zeros(names, int)
-    )
-    sizes = start[:, 1] - start[:, 0]
-    alone = len(pairs) - int(sizes.sum())
-    seen = sizes if options.find_locations else sizes[:0]
-    found = optical[: len(seen)]
-    ones = np.ones(alone, np.int64)
-    sets = {"all_sets": _histogram(np.concatenate([ones, seen])), "optical_sets": _histogram((found + 1)[found > 0]),
-            "non_optical_sets": _histogram(np.concatenate([ones, (seen - found)[seen - found > 0]]))}  # fmt: skip
-    set_first = set_size = np.empty(0, np.int32)
-    if options.tag_duplicate_set_members:
-        set_first, set_size = np.full(total, -1, np.int32), np.full(total, -1, np.int32)
-        members = order[np.concatenate([np.arange(a, b) for a, b in start.tolist()])] if len(start) else order[:0]
-        for column in ("index_1", "index_2"):
-            set_first[pairs[column][members]] = np.repeat(pairs["index_1"][kept], sizes)
-            set_size[pairs[column][members]] = np.repeat(sizes, sizes)
-
-    if not options.uses_barcodes and len(singles):
-        bits = np.zeros(1 << max(10, (16 * len(singles)).bit_length() - 3), np.uint8)
-        duplicates_cpu.fill_filter(0, len(singles), singles, bits)
-        beside = np.empty(2 * len(pairs), read_ends_cpu.ENTRY)
-        singles = np.concatenate([singles, beside[: duplicates_cpu.ends_at_singles(pairs, bits, beside)]])
-    state = _sets_of(singles, False, options, threads)[0]
-    lost = singles[state & duplicates_cpu.DUPLICATE != 0]
-    mark[lost["index_1"]] |= np.uint8(_DUPLICATE)
-    rows = libraries.rows(*examined.duplicates(np.concatenate([lost_pairs, lost]), names), optical_of)
+            mark[chosen[column]] |= np.uint8(_OPTICAL)
+        metrics.mark(pairs[order[state[order] & duplicates_cpu.DUPLICATE != 0]], mark)
+        metrics.add_pairs(pairs, order, start, optical, options.find_locations)
+        if tagged:
+            sizes = start[:, 1] - start[:, 0]
+            members = order[np.concatenate([np.arange(a, b) for a, b in start.tolist()])] if len(start) else order[:0]
+            for column in ("index_1", "index_2"):
+                set_first[pairs[column][members]] = np.repeat(pairs["index_1"][kept], sizes)
+                set_size[pairs[column][members]] = np.repeat(sizes, sizes)
+        if beside_singles:
+            near = np.empty(2 * len(pairs), read_ends_cpu.ENTRY)
+            beside.append(near[: duplicates_cpu.ends_at_singles(pairs, bits, near)].copy())
+    for near in beside:
+        joiner.singles.add(near)
+    for singles in joiner.singles.parts():
+        state, order, *_ = _sets_of(singles, False, options, threads)
+        metrics.mark(singles[order[state[order] & duplicates_cpu.DUPLICATE != 0]], mark)
+    rows = libraries.rows(metrics.unpaired, metrics.paired, metrics.optical)
     new_programs, new_header = _chain_programs(programs, header, options)
-    return Marks(mark, set_first, set_size, rows, sets, new_programs, new_header)
+    return Marks(mark, set_first, set_size, rows, metrics.sets, new_programs, new_header)
 
 
 def _chain_programs(programs, header, options):
@@ -512,5 +572,5 @@ def sort_and_mark(batches, header: Header, options: DuplicateOptions, *, memory_
     The result is that of SortSam and then MarkDuplicates on the coordinate-sorted records.
     """
     ordered = sorted_records(batches, COORDINATE, spill=spill, memory_bytes=memory_bytes, threads=threads)
-    marks = find_duplicates(ordered.batches(), header, options, by_name=False, threads=threads)
+    marks = find_duplicates(ordered.batches(), header, options, by_name=False, spill=spill, memory_bytes=memory_bytes, threads=threads)
     return SortedReads(marks.header, marks, ordered, options, threads, spill)

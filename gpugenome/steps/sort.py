@@ -8,7 +8,7 @@ import numpy as np
 
 from gpugenome.arenas import Arenas
 from gpugenome.batch import ReadBatch
-from gpugenome.columns import concat, decode, take
+from gpugenome.columns import FIXED, concat, decode
 from gpugenome.kernels import sort_keys_cpu as kernel
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.kernels.sam_tags_cpu import set_bins
@@ -168,9 +168,9 @@ def _keys(batch):
 
 
 def _slice(batch, a, b):
-    if a == 0 and b == len(batch):
-        return batch
-    return take(batch, np.arange(a, b))
+    """Records a..b of a batch, where they lie."""
+    columns = {name: getattr(batch, name)[a:b] for name in [*FIXED, "read_group"]}
+    return ReadBatch(batch.data, batch.offset[a : b + 1], **columns)
 
 
 def sorted_records(batches, order=COORDINATE, *, spill, memory_bytes, picard_ties=True, threads=1):
