@@ -50,6 +50,18 @@ def test_fastq_to_recalibrated_bam_is_the_real_tools(demo, from_fastq):
     assert tail[0] == tail[1]
 
 
+def test_without_output_it_ends_at_the_recalibrated_reads(demo, from_fastq, tmp_path):
+    lanes = [w for n in (1, 2) for w in ("--fastq", demo / f"demo_L00{n}_R1.fastq.gz", demo / f"demo_L00{n}_R2.fastq.gz")]
+    reads = "germline", "-R", demo / "reference.fa.gz", *lanes, "--known-sites", demo / "known_sites.vcf.gz"
+    result = run(*reads, "--out-bam", tmp_path / "out.bam")
+    assert result.returncode == 0, result.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.bam", "out.bam.bai"]
+    mine, whole = ([str(r) for r in pysam.AlignmentFile(folder / "out.bam")] for folder in (tmp_path, from_fastq))
+    assert mine == whole
+    result = run(*reads, "--out-bam", tmp_path / "x.bam", "--alleles", demo / "known_sites.vcf.gz")
+    assert result.returncode == 2 and "--alleles needs --output" in result.stderr
+
+
 @pytest.fixture(scope="module")
 def called(demo, tmp_path_factory):
     """haplotypecaller on the golden BAM: file name by mode."""

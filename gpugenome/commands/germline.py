@@ -31,7 +31,8 @@ class GermlineCommand(FastqCommand, GatkCommand):
 @alignment
 @click.option("--input", "-I", "inputs", type=click.Path(), multiple=True, help="Instead of FASTQ: SAM, BAM or CRAM; repeatable.")
 @click.option("--known-sites", "sites", type=click.Path(), multiple=True, help="VCF or BED of known variants (recalibration); repeatable.")
-@click.option("--output", "-O", type=click.Path(), help=".vcf or .vcf.gz; '-' is plain VCF on standard output. Not needed with --joint.")
+@click.option("--output", "-O", type=click.Path(), help=".vcf or .vcf.gz; '-' is plain VCF on standard output. Not needed with --joint; "
+              "without it --out-bam is all and nothing is called.")
 @click.option("--joint", type=click.Path(), help="Call each sample of the reads by itself as a GVCF (-ERC GVCF), then write their joint "
               "genotypes to this VCF. Names of other outputs have {sample} in them, as -O out/{sample}.g.vcf.gz.")
 @click.option("--out-bam", type=click.Path(), help="Also write the sorted, marked and recalibrated reads.")
@@ -52,7 +53,7 @@ def command(reference, alignment, inputs, sites, output, joint, out_bam, out_rec
 
     Reads go from stage to stage in memory (sorted spill files beyond --memory); only the requested outputs are written. Without
     --known-sites base qualities are not recalibrated. Several samples are called together as one HaplotypeCaller run; with --joint each
-    goes its own way to a GVCF, and GenotypeGVCFs follows.
+    goes its own way to a GVCF, and GenotypeGVCFs follows. With --out-bam and no --output it ends at the recalibrated reads.
     """
     from gpugenome.errors import UserError
 
@@ -65,8 +66,11 @@ def command(reference, alignment, inputs, sites, output, joint, out_bam, out_rec
     if out_recal_file and not sites:
         raise UserError("--out-recal-file needs --known-sites")
     if not joint:
-        if not output:
-            raise click.MissingParameter(param_hint="'--output' / '-O'", param_type="option")
+        if not output and not out_bam:
+            raise UserError("expected --output (-O), or --out-bam for the recalibrated reads alone")
+        for name, path in ("--dbsnp", dbsnp), ("--alleles", alleles):
+            if path and not output:
+                raise UserError(f"{name} needs --output (-O)")
         outputs.check(given)
 
     from gpugenome.commands.options import default_memory
@@ -178,10 +182,11 @@ class _Way:
             if outputs.bam:
                 writer = stack.enter_context(create_reads(outputs.bam, marked.header, 1, n, True, False, genome.path))
                 batches = _written(batches, writer)
-            call_to_files(batches, marked.header, genome, self.caller, outputs.variants, wanted, self.index, self.md5, self.backend,
-                          dbsnp=self.dbsnp, alleles=self.alleles)  # fmt: skip
+            if outputs.variants:
+                call_to_files(batches, marked.header, genome, self.caller, outputs.variants, wanted, self.index, self.md5, self.backend,
+                              dbsnp=self.dbsnp, alleles=self.alleles)  # fmt: skip
             for _ in batches:
-                pass  # records after the last interval still go to --out-bam
+                pass  # records after the last interval, or all where nothing is called, still go to --out-bam
 
 
 def _joint(way, alignment, inputs, outputs, joint, given):
