@@ -336,7 +336,7 @@ def joint_cases(sites, threads, samples=500):
     yield plain("joint_genotypes", "site_models", sites, "site", records, outputs, threads)
     calls, inputs, outputs = made_assignment(records)
     yield plain("joint_genotypes", "assign", calls, "site", inputs, outputs, threads)
-    n, values, outputs, calls, called = made_merge(40, samples, (2,), -(-sites // 40))
+    n, values, outputs, calls, called = made_merge(40, samples, (2,), -(-sites // 160))
     yield plain("joint_merge", "remap_values", n, "record", values, outputs, threads)
     yield plain("joint_merge", "merged_calls", n, "record", calls, called, threads)
 

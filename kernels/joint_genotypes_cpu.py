@@ -39,6 +39,8 @@ def site_models(
     for i in range(begin, end):
         a0, n_alleles, first = allele_offset[i], allele_offset[i + 1] - allele_offset[i], i * samples
         used[a0 : a0 + n_alleles] = 0
+        absent[a0 : a0 + n_alleles] = 0.0
+        mle_count[a0 : a0 + n_alleles] = 0
         no_variant[i] = 0.0
         if skip[i]:
             continue

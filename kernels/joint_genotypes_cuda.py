@@ -18,6 +18,7 @@ from gpugenome.kernels.launch_cuda import kernel
 def sites(
     begin, end, samples, allele_offset, allele_length, code, ploidy, pl, pl_offset, name_order, most_alt, ref_prior, snp_prior,
     indel_prior, table_row, table_allele, skip, chosen, prior, af, ac, score, n_alleles, star, active, used, no_variant,
+    absent, mle_count,
 ):  # fmt: skip
     """The alleles of the models of sites begin..end, as `allele_frequency_cuda.Model` holds them. Thread: a site."""
     i = begin + cuda.grid(1)
@@ -26,6 +27,8 @@ def sites(
     a0, here, n = allele_offset[i], allele_offset[i + 1] - allele_offset[i], 0
     for a in range(here):
         used[a0 + a] = 0
+        absent[a0 + a] = 0.0
+        mle_count[a0 + a] = 0
     no_variant[i] = 0.0
     star[i] = -1
     if not skip[i]:
@@ -72,7 +75,7 @@ def site_models(
     m = Model(offset, allele_offset, cells, samples)
     sites(begin, end, samples, allele_offset, allele_length, code, ploidy, pl, pl_offset, name_order, most_alt, ref_prior, snp_prior,
           indel_prior, table_row, table_allele, skip, m.chosen, m.prior, m.af, m.ac, m.log10_count, m.n_alleles, m.star, m.active, used,
-          no_variant)  # fmt: skip
+          no_variant, absent, mle_count)  # fmt: skip
 
     def make_rows(n, first, cell_offset, row_table, n_genotypes, likelihood):
         rows(0, n, first, samples, allele_offset, m.n_alleles, m.chosen, ploidy, gq, dp, hom_ref, no_call, pl, pl_offset, table_row,
@@ -107,7 +110,7 @@ def assign(begin, end, samples, *args):
 _SITE = "i8[::1], i4[::1], i8[::1]"
 SIGNATURES = {
     "sites": f"(i8, i8, i8, {_SITE}, i4[::1], i4[::1], i8[::1], i8[::1], i8, f8, f8, f8, i8[::1], i2[:, ::1], b1[::1], i8[::1], f8[::1],"
-    " f8[::1], f8[::1], f8[::1], i4[::1], i4[::1], u1[::1], u1[::1], f8[::1])",
+    " f8[::1], f8[::1], f8[::1], i4[::1], i4[::1], u1[::1], u1[::1], f8[::1], f8[::1], i4[::1])",
     "rows": "(i8, i8, i8, i8, i8[::1], i4[::1], i8[::1], i4[::1], i4[::1], i4[::1], b1[::1], b1[::1], i4[::1], i8[::1], i8[::1],"
     " i2[:, ::1], i8[:, ::1], i8[::1], i4[::1], i4[::1], f8[::1])",
     "_assign": "(i8, i8, i8, i8[::1], i8[::1], i8[::1], i2[:, ::1], i4[::1], i4[::1], i4[::1], b1[::1], b1[::1], i4[::1], i8[::1],"

@@ -43,7 +43,7 @@ def made_records(sites, samples, ploidies, most_alleles, most_alt):
 
 
 def model_outputs(sites, alleles):
-    return np.full(sites, 7.0), np.zeros(alleles), np.zeros(alleles, np.int32), np.full(alleles, 7, np.uint8)
+    return np.full(sites, 7.0), np.full(alleles, 7.0), np.full(alleles, 7, np.int32), np.full(alleles, 7, np.uint8)
 
 
 def made_assignment(records):
@@ -98,6 +98,25 @@ def check_sites(sites, samples, ploidy, most_alleles, with_non_ref, most_alt):
     assert (no_variant < -1).any() and (absent < 0).sum() > sites / 2 and (used == 0).any() == (np.diff(inputs[0]).max() > most_alt + 2)
 
 
+def check_step(sites, samples):
+    """The step's models are the same from both backends."""
+    from types import SimpleNamespace
+
+    from gpugenome.backend import Backend
+    from gpugenome.gatk.genotype_likelihoods import stacked_tables
+    from gpugenome.steps import joint_calls
+
+    made = made_records(sites, samples, (1, 2), 4, 6)
+    shape = sites, samples
+    records = SimpleNamespace(allele_offset=made[1], code=made[3], ploidy=made[4].reshape(shape), gq=made[5].reshape(shape),
+                              dp=made[6].reshape(shape), pl=made[9], pl_offset=made[10])  # fmt: skip
+
+    joint_calls.GPU_GENOTYPES = sites * samples
+    cpu, gpu = (joint_calls._models(records, made[2], joint_calls.GenotypeOptions(), made[7], made[8], made[-1], made[11],
+                                    stacked_tables((1, 2), 4), Backend(device, 1)) for device in ("cpu", "cuda"))  # fmt: skip
+    assert [a.tobytes() for a in cpu] == [a.tobytes() for a in gpu] and (cpu[0] < 0).any()
+
+
 @pytest.mark.simulator
 def test_simulated():
     in_simulator(
@@ -106,6 +125,7 @@ def test_simulated():
         "check(30, 7, (1, 2, 4), 5, 2)",
         "allele_frequency_cuda.CELLS = 40",  # the sites in many parts
         "check_sites(10, 2, 2, 6, 1, 2)", "check_sites(10, 1, 3, 4, 0, 6)", "check(20, 5, (2,), 5, 2)",
+        "check_step(6, 4)",
     )  # fmt: skip
 
 
@@ -113,6 +133,7 @@ def test_simulated():
 @pytest.mark.parametrize(("samples", "ploidies", "most_alt"), [(3, (2,), 6), (100, (2,), 6), (40, (1, 2, 4), 3)])
 def test_device(samples, ploidies, most_alt):
     check(1000, samples, ploidies, 7, most_alt)
+    check_step(1000, samples)
 
 
 @pytest.mark.cuda

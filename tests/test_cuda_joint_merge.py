@@ -13,12 +13,12 @@ def made_rows(records, samples, ploidies):
     rng = np.random.default_rng(records)
     texts, allele_offset, pos, row_start = [], [0], [], []
     for i in range(records):
-        ref = rng.choice(list(b"ACGT"), 5).astype(np.uint8).tobytes()
+        ref, common = rng.choice(list(b"ACGT"), 5).astype(np.uint8).tobytes(), int(rng.integers(1, 4))
+        pool = [ref[:1] + b"GATTACA"[: int(rng.integers(0, 5))], b"*", ref[:common] + b"T", b"CT"[: int(rng.integers(1, 3))]]
         for _ in range(samples):
             spans = rng.random() < 0.2
-            length = int(rng.integers(2 if spans else 1, 4))
-            alts = [ref[:1] + b"GATTACA"[: int(rng.integers(0, 5))], b"*", ref[:length] + b"T", b"CT"[: int(rng.integers(1, 3))]]
-            alts = [a for a in dict.fromkeys(alts) if a != ref[:length] and rng.random() < 0.35]
+            length = int(rng.integers(2, 4)) if spans or rng.random() < 1 / samples else common
+            alts = [a for a in dict.fromkeys(pool) if a != ref[:length] and rng.random() < 0.35]
             texts += [ref[:length], *alts, b"<NON_REF>"]
             allele_offset.append(len(texts))
             row_start.append(10 * i - spans)

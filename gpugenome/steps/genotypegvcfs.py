@@ -5,6 +5,7 @@ Source: GATK GenotypeGVCFs, GenotypeGVCFsEngine (behaviour; specification chapte
 
 import numpy as np
 
+from gpugenome.backend import Backend
 from gpugenome.errors import UserError
 from gpugenome.gatk import vcf_lines
 from gpugenome.gatk.annotations import joint_annotations
@@ -78,12 +79,13 @@ class JointGenotyper:
     """Genotypes merged records, contig by contig in order.
 
     samples: names in the order of the records' columns. keys: of the inputs. contigs: names. bases_of(ref_id): uint8, upper-case bases.
-    dbsnp: `known_variants.KnownVariants` or None.
+    dbsnp: `known_variants.KnownVariants` or None. backend: as of `joint_calls.call`.
     """
 
-    def __init__(self, samples, keys: InputKeys, contigs, bases_of, options: GenotypeOptions, dbsnp=None, threads: int = 1):
+    def __init__(self, samples, keys: InputKeys, contigs, bases_of, options: GenotypeOptions, dbsnp=None, threads: int = 1,
+                 backend: Backend | None = None):  # fmt: skip
         self._names, self._keys, self._contigs, self._bases_of, self._options = list(samples), keys, contigs, bases_of, options
-        self._dbsnp, self._threads = dbsnp, threads
+        self._dbsnp, self._threads, self._backend = dbsnp, threads, backend
         self._annotations = annotations_of(options)
         # AS_QD draws for sites that are left out afterwards, too
         self._draws_before = any(a.name == "AS_QualByDepth" for a in self._annotations)
@@ -127,7 +129,7 @@ class JointGenotyper:
         """Record lines of merged records of one contig."""
         samples = len(self._names)
         order = (np.arange(records.gt.shape[1] // samples)[:, None] * samples + self._name_order).ravel()
-        calls = call(records, ref_id, self._options, order, self._state, self._threads)
+        calls = call(records, ref_id, self._options, order, self._state, self._threads, self._backend)
         variant = _is_polymorphic(calls) & (calls.depth > 0)
         only_variant = not self._options.include_non_variant_sites
         if only_variant and not self._draws_before:

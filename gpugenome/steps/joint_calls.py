@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
+from gpugenome.backend import Backend, Twin
 from gpugenome.gatk.activity_priors import pseudocounts
 from gpugenome.gatk.genotype_likelihoods import MOST_ALLELES, stacked_tables
 from gpugenome.kernels import genotype_calls_cpu as calls_kernel
@@ -16,6 +17,9 @@ from gpugenome.kernels.vcf_text_cpu import compact
 from gpugenome.steps.joint_allele_data import AlleleData
 from gpugenome.steps.joint_records import JointRecords, offsets
 from gpugenome.variant_fields import TextColumn
+
+GPU_GENOTYPES = 1 << 17
+"""Genotypes of a batch for which the models are worth the GPU's launches and copies."""
 
 
 @dataclass(frozen=True)
@@ -156,11 +160,11 @@ def _skipped(records, hom_ref, no_call):
 
 
 def call(records: JointRecords, ref_id: int, options: GenotypeOptions, name_order: np.ndarray, state: GenotypingState,
-         threads: int = 1) -> JointCalls:  # fmt: skip
+         threads: int = 1, backend: Backend | None = None) -> JointCalls:  # fmt: skip
     """Calls of merged records of one contig, in order; updates `state`.
 
-    name_order: int64[s], the samples in order of their names. With include_non_variant_sites every record that can be genotyped is a call,
-    and records without ALT or depth are calls as they are.
+    name_order: int64[s], the samples in order of their names. backend: where the models of many samples run, by default the CPU.
+    With include_non_variant_sites every record that can be genotyped is a call, and records without ALT or depth are calls as they are.
     """
     n, samples = records.ploidy.shape
     hom_ref, no_call = is_hom_ref(records.gt), is_no_call(records.gt)
@@ -168,7 +172,7 @@ def call(records: JointRecords, ref_id: int, options: GenotypeOptions, name_orde
     ploidies = tuple(int(p) for p in np.unique(records.ploidy) if p > 0) or (options.sample_ploidy,)
     table = stacked_tables(ploidies, int(records.n_alleles.clip(2, MOST_ALLELES).max(initial=2)))
     keep, emitted, qual, low_qual, mle, allele_qual = _emit(records, ref_id, options, hom_ref, no_call, skip, name_order, table, state,
-                                                            threads)  # fmt: skip
+                                                            backend or Backend("cpu", threads))  # fmt: skip
     force = options.include_non_variant_sites
     as_is = (records.n_alleles < 2) | (records.depth <= 0) if force else np.zeros(n, bool)
     rows = np.flatnonzero(emitted.astype(bool) & ~skip | as_is)
@@ -184,17 +188,35 @@ def call(records: JointRecords, ref_id: int, options: GenotypeOptions, name_orde
                      allele_qual[allele], table, threads)  # fmt: skip
 
 
-def _emit(records, ref_id, options, hom_ref, no_call, skip, name_order, table, state, threads):
+def _models(records, length, options, hom_ref, no_call, skip, name_order, table, backend):
+    """The allele frequency models: (no_variant float64 by record; absent float64, mle_count int32, used uint8 by allele)."""
+    if records.ploidy.size < GPU_GENOTYPES:
+        backend = Backend("cpu", backend.threads)
+    twin = backend.kernels("joint_genotypes")
+    with twin.alone():  # the arrays of the device go inside, when the function that holds them returns
+        return _models_of(twin, records, length, options, hom_ref, no_call, skip, name_order, table)
+
+
+def _models_of(twin: Twin, records, length, options, hom_ref, no_call, skip, name_order, table):
+    n, m = len(records.ploidy), len(records.code)
+    outputs = twin.empty(n, np.float64), twin.empty(m, np.float64), twin.empty(m, np.int32), twin.empty(m, np.uint8)
+    *columns, skipped = twin.put(
+        records.allele_offset, length, records.code, records.ploidy.ravel(), records.gq.ravel(), records.dp.ravel(), hom_ref.ravel(),
+        no_call.ravel(), records.pl, records.pl_offset, name_order, skip,
+    )  # fmt: skip
+    tables = twin.put(table.row, table.allele, table.distinct, table.count, table.n_distinct, table.combinations, table.log10_of,
+                      table.choose)  # fmt: skip
+    twin.run(
+        "site_models", n, records.ploidy.shape[1], *columns, options.max_alternate_alleles,
+        *pseudocounts(options.heterozygosity, options.heterozygosity_stdev, options.indel_heterozygosity), *tables, skipped, *outputs,
+    )  # fmt: skip
+    return twin.take(*outputs)
+
+
+def _emit(records, ref_id, options, hom_ref, no_call, skip, name_order, table, state, backend):
     n, m = len(records), len(records.code)
     length = np.diff(records.allele_base_offset).astype(np.int32)
-    no_variant, absent, mle, used = np.empty(n), np.zeros(m), np.zeros(m, np.int32), np.zeros(m, np.uint8)
-    run_chunks(
-        kernel.site_models, n, threads, records.ploidy.shape[1], records.allele_offset, length, records.code, records.ploidy.ravel(),
-        records.gq.ravel(), records.dp.ravel(), hom_ref.ravel(), no_call.ravel(), records.pl, records.pl_offset, name_order,
-        options.max_alternate_alleles, *pseudocounts(options.heterozygosity, options.heterozygosity_stdev, options.indel_heterozygosity),
-        table.row, table.allele, table.distinct, table.count, table.n_distinct, table.combinations, table.log10_of, table.choose, skip,
-        no_variant, absent, mle, used,
-    )  # fmt: skip
+    no_variant, absent, mle, used = _models(records, length, options, hom_ref, no_call, skip, name_order, table, backend)
     keep, emitted, qual, low_qual = np.zeros(m, np.uint8), np.empty(n, np.uint8), np.full(n, np.nan), np.zeros(n, np.uint8)
     if state.ref_id != ref_id:
         state.ref_id, state.deletions = ref_id, np.empty((0, 2), np.int64)
