@@ -3,7 +3,7 @@
 import click
 
 from gpugenome.commands.joint_options import annotations, open_gvcfs, output, variants
-from gpugenome.commands.options import gatk_command, intervals, reference, threads, variant_output
+from gpugenome.commands.options import device, gatk_command, intervals, reference, threads, variant_output
 from gpugenome.gatk.defaults import UNSUPPORTED_GENOTYPEGVCFS
 
 
@@ -28,29 +28,30 @@ from gpugenome.gatk.defaults import UNSUPPORTED_GENOTYPEGVCFS
 @annotations
 @variant_output
 @intervals
+@device
 @threads
-def command(reference, variants, output, dbsnp, starting_in_intervals, index, md5, intervals, threads, **arguments):
+def command(reference, variants, output, dbsnp, starting_in_intervals, index, md5, intervals, device, threads, **arguments):
     """Genotype the samples of GVCFs together, with the records of GATK GenotypeGVCFs 4.6.2.0.
 
     -V takes one GVCF of one or many samples; several are combined first, as by CombineGVCFs, a cohort store as by GenomicsDBImport
     (its order of ALT alleles is another).
     """
-    from gpugenome import backend
+    from gpugenome.progress import announce
     from gpugenome.steps.gvcf_inputs import STORE_SCHEME
     from gpugenome.steps.joint_calls import GenotypeOptions
 
-    threads = threads or backend.usable_threads()
+    backend = announce(device, threads, "genotypegvcfs")
     options = GenotypeOptions(**arguments)
-    opened = open_gvcfs(variants, reference, output, intervals, threads, dbsnp)
+    opened = open_gvcfs(variants, reference, output, intervals, backend.threads, dbsnp)
     stored = all(v.startswith(STORE_SCHEME) for v in variants)
-    genotype_to_file(*opened, options, output, index, md5, threads, dbsnp, starting_in_intervals, stored)
+    genotype_to_file(*opened, options, output, index, md5, backend, dbsnp, starting_in_intervals, stored)
 
 
-def genotype_to_file(inputs, samples, genome, intervals, options, output, index, md5, threads, dbsnp=None, starting_in_intervals=False,
+def genotype_to_file(inputs, samples, genome, intervals, options, output, index, md5, backend, dbsnp=None, starting_in_intervals=False,
                      by_sample=False):  # fmt: skip
-    """Genotype GVCFs and write the VCF. The first four: what `open_gvcfs` gives. options: GenotypeOptions. dbsnp: path or None.
+    """Genotype GVCFs and write the VCF. The first four: what `open_gvcfs` gives. options: GenotypeOptions. backend: `Backend`.
 
-    starting_in_intervals, by_sample: as of `steps.genotypegvcfs.joint_lines`.
+    dbsnp: path or None. starting_in_intervals, by_sample: as of `steps.genotypegvcfs.joint_lines`.
     """
     from gpugenome._version import __version__
     from gpugenome.gatk.vcf_lines import command_line as command_line_header
@@ -61,10 +62,11 @@ def genotype_to_file(inputs, samples, genome, intervals, options, output, index,
     from gpugenome.steps.genotypegvcfs import JointGenotyper, annotations_of, header_lines, joint_lines
     from gpugenome.steps.joint_records import InputKeys
 
+    threads = backend.threads
     known = read_known_variants(dbsnp, genome.names, threads) if dbsnp else None
     headers = [i.file.header for i in inputs]
     keys = InputKeys.of(headers, annotations_of(options))
-    genotyper = JointGenotyper(samples, keys, genome.names, genome.bases_upper_acgtn, options, known, threads)
+    genotyper = JointGenotyper(samples, keys, genome.names, genome.bases_upper_acgtn, options, known, threads, backend)
     extra = [f"source=gpugenome {__version__}", command_line_header("gpugenome", "GenotypeGVCFs", command_line(), __version__)]
     lines = header_lines(headers, options, dbsnp is not None, extra)
     records = 0

@@ -239,7 +239,7 @@ def _joint(way, alignment, inputs, outputs, joint, given):
                     each.run(*_source(alignment, source, way, spill), paths[name], spill)
         wanted = None if wanted is None else as_array(wanted)
         opened = open_inputs([o.variants for o in paths.values()], genome, n, intervals=wanted)
-        genotype_to_file(*opened, genome, wanted, options, joint, way.index, way.md5, n, way.dbsnp)
+        genotype_to_file(*opened, genome, wanted, options, joint, way.index, way.md5, way.backend, way.dbsnp)
 
 
 def _lanes_by_sample(alignment, threads):
