@@ -28,19 +28,22 @@ def _number(text):
 
 
 @jit
+def until(data, at, last, byte):
+    """The first place from `at` on with a byte, `last` where it comes first."""
+    while at < last and data[at] != byte:
+        at += 1
+    return at
+
+
+@jit
 def _info_end(info, otherwise):
     """The value of INFO END, `otherwise` where there is none."""
     n = len(info)
     at = 0
     while at + 4 < n:
         if info[at] == 69 and info[at + 1] == 78 and info[at + 2] == 68 and info[at + 3] == EQUALS:
-            stop = at + 4
-            while stop < n and info[stop] != SEMICOLON:
-                stop += 1
-            return _number(info[at + 4 : stop])
-        while at < n and info[at] != SEMICOLON:
-            at += 1
-        at += 1
+            return _number(info[at + 4 : until(info, at + 4, n, SEMICOLON)])
+        at = until(info, at, n, SEMICOLON) + 1
     return np.int64(otherwise)
 
 
@@ -109,9 +112,7 @@ def fill_alleles(begin, end, data, columns, offset, start, length):
         length[row] = columns[i, 4] - 1 - columns[i, 3]
         at = columns[i, 4]
         for row in range(offset[i] + 1, offset[i + 1]):
-            stop = at
-            while stop < columns[i, 5] - 1 and data[stop] != COMMA:
-                stop += 1
+            stop = until(data, at, columns[i, 5] - 1, COMMA)
             start[row] = at
             length[row] = stop - at
             at = stop + 1
@@ -213,9 +214,7 @@ def find_format(begin, end, data, columns, ends, rows, samples, keys, key_offset
         n = 0
         at, last = columns[i, 8], columns[i, 9] - 1
         while at <= last and n < MOST_FORMAT_KEYS:
-            stop = at
-            while stop < last and data[stop] != COLON:
-                stop += 1
+            stop = until(data, at, last, COLON)
             slot[n] = _find_key(data[at:stop], keys, key_offset)
             if slot[n] < 0 and other[r] < 0 and stop > at and not (stop == at + 1 and data[at] == DOT):
                 other[r] = at
@@ -318,9 +317,7 @@ def parse_int_lists(begin, end, data, start, length, offset, out):
     for r in range(begin, end):
         at, last = start[r], start[r] + length[r]
         for k in range(offset[r], offset[r + 1]):
-            stop = at
-            while stop < last and data[stop] != COMMA:
-                stop += 1
+            stop = until(data, at, last, COMMA)
             negative = stop - at > 1 and data[at] == DASH
             value = _number(data[at + negative : stop])
             if value < 0 or value > 2147483647:
@@ -383,9 +380,7 @@ def parse_decimal_lists(begin, end, data, start, length, offset, out, exact):
     for r in range(begin, end):
         at, last = start[r], start[r] + length[r]
         for k in range(offset[r], offset[r + 1]):
-            stop = at
-            while stop < last and data[stop] != COMMA:
-                stop += 1
+            stop = until(data, at, last, COMMA)
             out[k], ok = parse_decimal(data[at:stop])
             exact[k] = ok
             at = stop + 1
@@ -397,9 +392,7 @@ def value_spans(begin, end, data, start, length, offset, value_start, value_leng
     for r in range(begin, end):
         at, last = start[r], start[r] + length[r]
         for k in range(offset[r], offset[r + 1]):
-            stop = at
-            while stop < last and data[stop] != COMMA:
-                stop += 1
+            stop = until(data, at, last, COMMA)
             value_start[k] = at
             value_length[k] = stop - at
             at = stop + 1
