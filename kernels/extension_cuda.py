@@ -9,6 +9,15 @@ lanes a task, 8 for the 16-bit code, a warp two or four tasks in step. A lane's 
 stay in registers; the diagonal crosses by a shuffle, insertions that leave a segment by a scan of four, in the rows that have any (a
 vote says so), and so does the row's best score, in the rows where a lane has one that counts.
 
+On paper (sm_90 code of benchmarks/cuda_sass.py; H100: 132 multiprocessors of 64 int32 lanes at 1.75 GHz, 3.35 TB/s):
+- Extension: 36 instructions a cell, so at best 4.1e11 cells/s. 0.5 tasks a read (2 x 150 bases, simulated at 30x), of 70 bases, some
+  5e3 cells and 200 bytes of device memory each: 1.6e8 reads/s by arithmetic, 3e10 by memory. Registers 55; shared memory lets 5 blocks of
+  2 warps on a multiprocessor with 160 columns, 13 with 64. A chunk's 1e4 tasks are 2 warps a multiprocessor, so one waits for the
+  longest task, about 0.5 ms.
+- Local alignment: 232 instructions a row of 10 columns and 32 lanes, so at best 6e11 cells/s. A rescue of 150 bases in a window of 900 is
+  1.6e5 cells with its second pass and 400 bytes: 3.7e6 rescues/s. 107 registers (160 columns), 124 (256), 234 (320): 16, 16, 8 warps.
+The global alignments for CIGARs stay on the CPU: 3 of 100 records need one.
+
 Two 16-bit scores in a register (max.s16x2) would halve the cells' instructions, but need sm_90 and are emulated before.
 """
 
@@ -43,7 +52,7 @@ def _start_row(state, lane, n, query, first, start, opened, extended):
     h = start
     for j in range(np.int32(n + 1)):
         base = np.int32(query[first + j]) if j < n else np.int32(0)
-        state[j, lane] = np.int32(base << 28 | h)
+        state[np.uint32(j), lane] = np.int32(base << 28 | h)
         h = np.int32(max(start - opened, 0)) if j == 0 else np.int32(max(h - extended, 0))
 
 
@@ -66,9 +75,9 @@ def _extend(state, lane, task, query, words, opt, result):
         p += step
         left = np.int32(max(start - (open_del + ext_del * i), 0)) if begin == 0 else zero
         f, key = zero, zero
-        word = state[begin, lane] if begin < end else state[end, lane]
+        word = state[np.uint32(begin if begin < end else end), lane]
         for j in range(begin, end):
-            following = state[j + 1, lane]
+            following = state[np.uint32(j + 1), lane]  # indices without a sign are not checked for one
             h, up = np.int32(word & _SCORE), np.int32((word >> 14) & _SCORE)
             same = np.int32(word ^ base)  # the bases' difference stands above the scores
             gain = match if same <= _SCORES else (mismatch if same < np.int32(1 << 30) else _N_SCORE)
@@ -78,9 +87,9 @@ def _extend(state, lane, task, query, words, opt, result):
             key = max(key, np.int32(left << 16 | j))  # the last of the row's best cells
             up = max(np.int32(up - ext_del), np.int32(m - open_del), zero)
             f = max(np.int32(f - ext_ins), np.int32(m - open_ins), zero)
-            state[j, lane] = np.int32(kept | up << 14)
+            state[np.uint32(j), lane] = np.int32(kept | up << 14)
             word = following
-        state[end, lane] = np.int32((word & ~_SCORES) | left)
+        state[np.uint32(end), lane] = np.int32((word & ~_SCORES) | left)
         if max(begin, end) == n and left >= end_score:
             end_score, to_end = left, np.int32(i)
         m = np.int32(key >> 16)
@@ -95,10 +104,10 @@ def _extend(state, lane, task, query, words, opt, result):
             lost = np.int32((down - right) * ext_del) if down > right else np.int32((right - down) * ext_ins)
             if np.int32(best - m - lost) > zdrop:
                 break
-        while begin < end and state[begin, lane] & _SCORES == 0:
+        while begin < end and state[np.uint32(begin), lane] & _SCORES == 0:
             begin = np.int32(begin + 1)
         j = end
-        while j >= begin and state[j, lane] & _SCORES == 0:
+        while j >= begin and state[np.uint32(j), lane] & _SCORES == 0:
             j = np.int32(j - 1)
         end = min(np.int32(j + 2), n)
     result[0], result[1], result[2] = best, np.int32(best_j + 1), np.int32(best_i + 1)
@@ -114,7 +123,7 @@ def _in_shared(columns):
         i = begin + cuda.grid(1)
         if i < end:
             k = order[i]
-            _extend(state, np.int32(cuda.threadIdx.x), tasks[k], query, words, opt, results[k])
+            _extend(state, np.uint32(cuda.threadIdx.x), tasks[k], query, words, opt, results[k])
 
     return extend_shared
 
@@ -128,7 +137,7 @@ def extend_any(begin, end, first, order, tasks, query, words, opt, results, stat
     i = begin + cuda.grid(1)
     if i < end:
         k = order[first + i]
-        _extend(state, np.int32(i), tasks[k], query, words, opt, results[k])
+        _extend(state, np.uint32(i), tasks[k], query, words, opt, results[k])
 
 
 def extend_tasks(begin, end, order, tasks, query, words, longest, opt, results):
@@ -291,7 +300,7 @@ def _local(lanes, columns):
 
 
 local_narrow_160, local_narrow_256, local_wide_320 = (
-    kernel(per_item=32)(_local(lanes, columns)) for lanes, columns in ((16, 10), (16, 16), (8, 40))
+    kernel(per_item=32, blocks_per_sm=blocks)(_local(lanes, columns)) for lanes, columns, blocks in ((16, 10, 3), (16, 16, 4), (8, 40, 2))
 )
 
 
