@@ -14,8 +14,7 @@ from gpugenome.kernels import genotype_calls_cpu as calls_kernel
 from gpugenome.kernels import joint_genotypes_cpu as kernel
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.kernels.vcf_text_cpu import compact
-from gpugenome.steps.joint_allele_data import AlleleData
-from gpugenome.steps.joint_records import JointRecords, offsets
+from gpugenome.steps.joint_records import JointColumns, JointRecords, offsets
 from gpugenome.variant_fields import TextColumn
 
 GPU_GENOTYPES = 1 << 17
@@ -47,50 +46,26 @@ class GenotypingState:
     deletions: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.int64))
 
 
-@dataclass
-class JointCalls:
-    """c calls of s samples.
+@dataclass(kw_only=True)
+class JointCalls(JointColumns):
+    """Calls: alleles as printed.
 
-    record: int64[c], row of the JointRecords. start, end: int32[c], 0-based half-open span of REF. Alleles as printed: allele_offset
-    int64[c + 1]; allele_base by allele_base_offset. qual: float64[c], phred, NaN for none. low_qual: uint8[c]. genotyped: bool[c], the site
-    went through the model. mleac: int32, mleaf: float64 by ALT (by mle_offset int64[c + 1], empty rows where there is none). gt:
-    int16[c, s, p] (-2 beyond the ploidy or no genotype at all); phased: uint8[c, s]; gq, dp, min_dp: int32[c, s] (-1 absent); pl, ad:
-    int32 by int64[c * s + 1]; texts: other FORMAT keys, rows c * s. depth: int64[c]. numeric, raw_mq, ids: as in JointRecords. By allele:
-    allele_row: int64, the record's allele, as allele_data counts them; allele_qual: int64, phred of the allele's absence (0 for REF).
+    record: int64[n], row of the JointRecords. end: int32[n], end of REF. qual: float64[n], phred, NaN for none. low_qual: uint8[n].
+    genotyped: bool[n], the site went through the model. mleac: int32, mleaf: float64 by ALT (by mle_offset int64[n + 1], empty rows where
+    there is none). By allele: allele_row: int64, the record's allele, as allele_data counts them; allele_qual: int64, phred of the allele's
+    absence (0 for REF).
     """
 
     record: np.ndarray
-    start: np.ndarray
     end: np.ndarray
-    allele_offset: np.ndarray
-    allele_base: np.ndarray
-    allele_base_offset: np.ndarray
     qual: np.ndarray
     low_qual: np.ndarray
     genotyped: np.ndarray
     mleac: np.ndarray
     mleaf: np.ndarray
     mle_offset: np.ndarray
-    gt: np.ndarray
-    phased: np.ndarray
-    gq: np.ndarray
-    dp: np.ndarray
-    min_dp: np.ndarray
-    pl: np.ndarray
-    pl_offset: np.ndarray
-    ad: np.ndarray
-    ad_offset: np.ndarray
-    texts: dict[str, TextColumn]
-    depth: np.ndarray
-    numeric: dict[str, tuple[np.ndarray, np.ndarray]]
-    raw_mq: np.ndarray
-    ids: TextColumn
     allele_row: np.ndarray
     allele_qual: np.ndarray
-    allele_data: AlleleData
-
-    def __len__(self) -> int:
-        return len(self.start)
 
     @property
     def untrimmed_ref_length(self) -> np.ndarray:
@@ -287,14 +262,17 @@ def _assigned(records, rows, kept_offset, kept, allele, as_is, hom_ref, no_call,
     absent = gone.reshape(shape)
     phased = np.where(reference, 0, records.phased.ravel()[wide]).astype(np.uint8).reshape(shape)
     gq = np.where(gone, -1, gq).astype(np.int32).reshape(shape)
+    ids = TextColumn(records.ids.data, records.ids.start, np.where(site_keeps_id, records.ids.length, -1))
     return JointCalls(
-        rows, records.start[rows], (records.start[rows] + size[kept_offset[:-1]]).astype(np.int32), kept_offset, base, base_offset,
-        np.where(as_is, np.nan, qual), np.where(as_is, 0, low_qual).astype(np.uint8), ~as_is, mleac, mleaf, mle_offset, gt, phased, gq,
-        np.where(absent, -1, records.dp[rows]).astype(np.int32),
-        np.where(absent | reference.reshape(shape), -1, records.min_dp[rows]).astype(np.int32), pl, pl_offset, ad, ad_offset, texts,
-        records.depth[rows], {k: (v[rows], p[rows]) for k, (v, p) in records.numeric.items()}, records.raw_mq[rows],
-        compacted(TextColumn(records.ids.data, records.ids.start, np.where(site_keeps_id, records.ids.length, -1)), rows, threads),
-        allele, allele_qual, records.allele_data,
+        record=rows, start=records.start[rows], end=(records.start[rows] + size[kept_offset[:-1]]).astype(np.int32),
+        allele_offset=kept_offset, allele_base=base, allele_base_offset=base_offset, qual=np.where(as_is, np.nan, qual),
+        low_qual=np.where(as_is, 0, low_qual).astype(np.uint8), genotyped=~as_is, mleac=mleac, mleaf=mleaf, mle_offset=mle_offset, gt=gt,
+        phased=phased, gq=gq, dp=np.where(absent, -1, records.dp[rows]).astype(np.int32),
+        min_dp=np.where(absent | reference.reshape(shape), -1, records.min_dp[rows]).astype(np.int32), pl=pl, pl_offset=pl_offset, ad=ad,
+        ad_offset=ad_offset, texts=texts, depth=records.depth[rows],
+        numeric={k: (v[rows], p[rows]) for k, (v, p) in records.numeric.items()}, raw_mq=records.raw_mq[rows],
+        ids=compacted(ids, rows, threads), allele_row=allele, allele_qual=allele_qual,
+        allele_data=records.allele_data,
     )  # fmt: skip
 
 

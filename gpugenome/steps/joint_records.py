@@ -245,25 +245,22 @@ class Entries:
         return cls(rows.start, np.arange(n + 1), np.arange(n), np.zeros(n, np.uint8))
 
 
-@dataclass
-class JointRecords:
-    """n records of s samples at one contig's positions, ascending.
+@dataclass(kw_only=True)
+class JointColumns:
+    """What n merged records or calls of s samples have in common.
 
-    start: int32[n], 0-based. alleles: allele_offset int64[n + 1]; texts allele_base by allele_base_offset; code int64 by allele: 0, or
-    `kernels.joint_merge_cpu`'s REFERENCE, SPANNING, NON_REF. gt: int16[n, s, p]; phased: uint8[n, s]; ploidy: int32[n, s], 0 where the
-    sample has no genotype; gq, dp, min_dp: int32[n, s], -1 absent. pl, ad: int32 by int64[n * s + 1]. texts: other FORMAT keys, rows n * s.
-    depth: int64[n], -1 where INFO does not show one. numeric: INFO key -> (float64[n], bool[n] present). raw_mq: int64[n, 2], -1 absent.
-    ids: n rows. allele_data: allele-specific raw annotations.
+    start: int32[n], 0-based. Alleles: allele_offset int64[n + 1]; texts allele_base by allele_base_offset. gt: int16[n, s, p], -2 beyond
+    the ploidy or where there is no genotype; phased: uint8[n, s]; gq, dp, min_dp: int32[n, s], -1 absent. pl, ad: int32 by
+    int64[n * s + 1]. texts: other FORMAT keys, rows n * s. depth: int64[n], -1 where INFO does not show one. numeric: INFO key ->
+    (float64[n], bool[n] present). raw_mq: int64[n, 2], -1 absent. ids: n rows. allele_data: allele-specific raw annotations.
     """
 
     start: np.ndarray
     allele_offset: np.ndarray
     allele_base: np.ndarray
     allele_base_offset: np.ndarray
-    code: np.ndarray
     gt: np.ndarray
     phased: np.ndarray
-    ploidy: np.ndarray
     gq: np.ndarray
     dp: np.ndarray
     min_dp: np.ndarray
@@ -280,6 +277,18 @@ class JointRecords:
 
     def __len__(self) -> int:
         return len(self.start)
+
+
+@dataclass(kw_only=True)
+class JointRecords(JointColumns):
+    """Records at one contig's positions, ascending.
+
+    code: int64 by allele, 0, or `kernels.joint_merge_scalar`'s REFERENCE, SPANNING, NON_REF. ploidy: int32[n, s], 0 where the sample has no
+    genotype.
+    """
+
+    code: np.ndarray
+    ploidy: np.ndarray
 
     @property
     def n_alleles(self) -> np.ndarray:
@@ -394,15 +403,14 @@ def merge(rows: SourceRows, entries: Entries, samples: int, mode: int, threads: 
     raw[some == 0] = -1
     shape = (n, samples)
     return JointRecords(
-        entries.pos, allele_offset, base, base_offset, code, gt.reshape(*shape, gt.shape[1]),
-        _taken(rows.phased, genotype, 0).reshape(shape),
-        ploidy.reshape(shape), _taken(rows.gq, kept, -1).reshape(shape), _taken(rows.dp, kept, -1).reshape(shape),
-        _taken(rows.min_dp, kept, -1).reshape(shape), pl, pl_offset, ad, ad_offset,
-        {k: TextColumn(c.data, _taken(c.start, kept, 0), _taken(c.length, kept, -1)) for k, c in rows.texts.items()},
-        _depths(rows, entries),
-        _numeric(rows, entries, threads), raw, _ids(rows, entries, threads),
-        merge_allele_data(rows.allele_raw, allele_offset, (entries.offset, entries.row, entries.pos, rows.start, *rows.alleles,
-                                                           allele_offset, code, map_offset, source), threads),
+        start=entries.pos, allele_offset=allele_offset, allele_base=base, allele_base_offset=base_offset, code=code,
+        gt=gt.reshape(*shape, gt.shape[1]), phased=_taken(rows.phased, genotype, 0).reshape(shape), ploidy=ploidy.reshape(shape),
+        gq=_taken(rows.gq, kept, -1).reshape(shape), dp=_taken(rows.dp, kept, -1).reshape(shape),
+        min_dp=_taken(rows.min_dp, kept, -1).reshape(shape), pl=pl, pl_offset=pl_offset, ad=ad, ad_offset=ad_offset,
+        texts={k: TextColumn(c.data, _taken(c.start, kept, 0), _taken(c.length, kept, -1)) for k, c in rows.texts.items()},
+        depth=_depths(rows, entries), numeric=_numeric(rows, entries, threads), raw_mq=raw, ids=_ids(rows, entries, threads),
+        allele_data=merge_allele_data(rows.allele_raw, allele_offset, (entries.offset, entries.row, entries.pos, rows.start, *rows.alleles,
+                                                                       allele_offset, code, map_offset, source), threads),
     )  # fmt: skip
 
 
