@@ -21,7 +21,7 @@ from gpugenome.kernels.pairing_cpu import ask_rescues, pair_distances
 from gpugenome.pipeline import ahead
 from gpugenome.steps.aligner_options import AlignerOptions
 from gpugenome.steps.alignment_tasks import AlignmentTasks
-from gpugenome.steps.chained_reads import Chainer
+from gpugenome.steps.chained_reads import ChainedReads, Chainer
 from gpugenome.steps.index import SearchIndex
 from gpugenome.steps.insert_sizes import InsertSizes
 
@@ -86,7 +86,7 @@ class Aligner:
 
     def __init__(self, index: SearchIndex, alt: np.ndarray, options: AlignerOptions, backend: Backend | None = None):
         backend = backend or Backend("cpu", 1)
-        self.index, self.options, self.threads = index, options, backend.threads
+        self.index, self.options, self.threads, self._on_gpu = index, options, backend.threads, backend.on_gpu
         self.alt = np.zeros_like(alt) if options.ignore_alt else alt
         self._values = options.for_index(index.length, index.prefix)
         self._names = text_values(index.names)
@@ -104,18 +104,14 @@ class Aligner:
         self._chainer.close()
         self._tasks.close()
 
-    def _align(self, fragments: Fragments, lane: Lane) -> _Part:
+    def _align(self, fragments: Fragments, chains: list[ChainedReads]) -> _Part:
         part = _Part(fragments, [], [])
         x = self.index
-        for batch, path in zip((fragments.first, fragments.second), (lane.reads.paths[0], lane.reads.paths[-1])):
-            if batch is None:
-                continue
-            _check_sizes(batch, path)
+        for batch, chained in zip((fragments.first, fragments.second), chains):
             count = np.empty(len(batch), np.int32)
-            chains = self._chainer.chains(batch)
             columns = (
                 batch.data, batch.seq_start, batch.seq_length, x.words, x.offsets, x.lengths, self.alt, self._values, self.options.ratios,
-                *chains.columns,
+                *chained.columns,
             )  # fmt: skip
 
             def extend(which, *more, columns=columns):
@@ -163,25 +159,33 @@ class Aligner:
         data = made[0][0] if len(made) == 1 else np.concatenate([d for d, _, _ in made])
         return decode(data, offset, np.full(len(size), read_group, np.int32), self.threads)
 
-    def _chunks(self, lane: Lane):
-        """Lists of parts: of all reads up to the end of a chunk; of single reads, whose records need no others, as they come."""
-        parts, bases = [], 0
+    def _chained(self, lane: Lane):
+        """(fragments, chains of the first and of the second reads, whether a chunk ends with them), which end with a batch or a chunk."""
+        bases = 0
         for fragments in lane.reads.batches():
             at, n = 0, len(fragments.first)
-            paired = fragments.second is not None
-            size = fragments.first.seq_length + (fragments.second.seq_length if paired else 0)
-            total = np.cumsum(size)
+            mates = [b for b in (fragments.first, fragments.second) if b is not None]
+            for batch, path in zip(mates, (lane.reads.paths[0], lane.reads.paths[-1])):
+                _check_sizes(batch, path)
+            total = np.cumsum(sum(batch.seq_length for batch in mates))
             while at < n:
                 before = total[at - 1] if at else 0
                 end = int(np.searchsorted(total, self.options.chunk_bases - bases + before)) + 1
                 whole = end <= n
                 end = min(end, n)
-                parts.append(self._align(_rows(fragments, at, end), lane))
-                bases += int(total[end - 1] - before)
+                rows = _rows(fragments, at, end)
+                yield rows, [self._chainer.chains(b) for b in (rows.first, rows.second) if b is not None], whole
+                bases = 0 if whole else bases + int(total[end - 1] - before)
                 at = end
-                if whole or not paired or self.options.insert_sizes:
-                    yield parts
-                    parts, bases = [], 0 if whole else bases
+
+    def _chunks(self, lane: Lane):
+        """Lists of parts: of all reads up to the end of a chunk; of single reads, whose records need no others, as they come."""
+        parts = []
+        for fragments, chains, whole in ahead(self._chained(lane)) if self._on_gpu else self._chained(lane):
+            parts.append(self._align(fragments, chains))
+            if whole or fragments.second is None or self.options.insert_sizes:
+                yield parts
+                parts = []
         if parts:
             yield parts
 
