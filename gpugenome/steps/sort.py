@@ -4,6 +4,8 @@ The result is that of one stable sort of the whole input, whatever the memory bu
 Source: htsjdk SortingCollection (its result, not its way).
 """
 
+from dataclasses import dataclass, fields
+
 import numpy as np
 
 from gpugenome.arenas import Arenas
@@ -15,71 +17,90 @@ from gpugenome.kernels.sam_tags_cpu import set_bins
 
 COORDINATE, QUERYNAME, NATURAL_QUERYNAME = "coordinate", "queryname", "natural"
 _RULE = {COORDINATE: 0, QUERYNAME: 1, NATURAL_QUERYNAME: 2}
-BATCH_READS = 200_000
+BATCH_READS = 50_000
 _PROGRAM_BYTES = 250 << 20
 """What Python with numba takes, and the pieces of a file that are read ahead."""
 
 
-def _addresses(batches):
-    """(int64 address, int64 size) of every record of the batches."""
-    address = [b.offset[:-1] + b.data.ctypes.data for b in batches]
-    return np.concatenate(address), np.concatenate([np.diff(b.offset) for b in batches])
+@dataclass
+class Held:
+    """What a sort keeps of a batch: its arena, and of each record address, size, key (by coordinate), read group and length of the name."""
+
+    data: np.ndarray
+    address: np.ndarray
+    size: np.ndarray
+    key: np.ndarray
+    read_group: np.ndarray
+    name_length: np.ndarray
+
+    def __len__(self):
+        return len(self.address)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(getattr(self, f.name).nbytes for f in fields(self))
 
 
-def _natural(batches, address, threads):
+def hold(batch: ReadBatch, order: str) -> Held:
+    """A batch as a sort keeps it."""
+    key = _keys(batch) if order == COORDINATE else np.empty(0, np.uint64)
+    address = batch.offset[:-1] + batch.data.ctypes.data
+    return Held(batch.data, address, np.diff(batch.offset).astype(np.int32), key, batch.read_group, batch.name_length)
+
+
+def _natural(address, name_length, threads):
     """Ragged natural names of the records (values, int64 offsets)."""
     n = len(address)
     offset = np.zeros(n + 1, np.int64)
     # A digit run grows by two bytes at most, so a name at most triples.
-    np.cumsum(np.concatenate([b.name_length.astype(np.int64) * 3 + 8 for b in batches]), out=offset[1:])
+    np.cumsum(name_length.astype(np.int64) * 3 + 8, out=offset[1:])
     out = np.empty(int(offset[-1]), np.uint8)
     run_chunks(kernel.natural_names, n, threads, address, offset, out)
     return out, offset
 
 
-def order_of(batches: list[ReadBatch], order: str, picard_ties: bool = True, threads: int = 1):
-    """(address int64[n], size int64[n], order int64[n]) that sorts the records of the batches, taken one after another.
-
-    picard_ties: settle equal coordinates by name, flag and so on as Picard; otherwise they keep their order, as in samtools.
-    """
-    address, size = _addresses(batches)
-    n = len(address)
-    if order == COORDINATE:
-        keys = np.empty(n, np.uint64)
-        columns = [np.concatenate([getattr(b, c) for b in batches]) for c in ("ref_id", "pos", "flag")]
-        run_chunks(kernel.coordinate_keys, n, threads, *columns, keys)
-        keys, permutation = kernel.radix_sort(keys, threads)
-        if picard_ties:
-            run_chunks(kernel.settle_coordinate_ties, n, threads, keys, address, permutation)
-        return address, size, permutation
-    permutation = np.arange(n, dtype=np.int64)
-    natural, offset = (
-        _natural(batches, address, threads) if order == NATURAL_QUERYNAME else (np.empty(0, np.uint8), np.empty(0, np.int64))
-    )
-    kernel.order_names(address, permutation, _RULE[order], natural, offset, np.empty(n, np.int64))
-    return address, size, permutation
-
-
 class ResidentRun:
-    """Sorted records held in memory: the batches as they came and the order over them. Iterate as often as needed."""
+    """Sorted records held in memory: the arenas as they came and the order over them. Iterate as often as needed.
 
-    def __init__(self, batches, order, picard_ties=True, threads=1):
-        self._batches, self._threads = batches, threads
-        self.address, self.size, self.order = order_of(batches, order, picard_ties, threads)
-        self._read_group = np.concatenate([b.read_group for b in batches])
+    held: batches, or what `hold` makes of them, taken one after another. picard_ties: settle equal coordinates by name, flag and so on as
+    Picard; otherwise they keep their order, as in samtools.
+    """
+
+    def __init__(self, held, order, picard_ties=True, threads=1):
+        held = [hold(h, order) if isinstance(h, ReadBatch) else h for h in held]
+        self._threads, self._arenas = threads, [h.data for h in held]
+        columns = (np.concatenate([getattr(h, c) for h in held]) for c in ("address", "size", "read_group"))
+        self._address, self._size, self._read_group = columns
+        self._order = self._sorted(held, order, picard_ties)
+
+    def _sorted(self, held, order, picard_ties):
+        """int64[n], the order of the records."""
+        address, threads = self._address, self._threads
+        n = len(address)
+        if order == COORDINATE:
+            keys, permutation = kernel.radix_sort(np.concatenate([h.key for h in held]), threads)
+            if picard_ties:
+                run_chunks(kernel.settle_coordinate_ties, n, threads, keys, address, permutation)
+            return permutation
+        natural, offset = np.empty(0, np.uint8), np.empty(0, np.int64)
+        if order == NATURAL_QUERYNAME:
+            natural, offset = _natural(address, np.concatenate([h.name_length for h in held]), threads)
+        permutation = np.arange(n, dtype=np.int64)
+        kernel.order_names(address, permutation, _RULE[order], natural, offset, np.empty(n, np.int64))
+        return permutation
 
     def __len__(self):
-        return len(self.order)
+        return len(self._order)
 
     def batches(self, max_reads=BATCH_READS):
         """Iterator of sorted ReadBatch, each in an arena of its own, whose memory is used again once no array refers to it any more."""
         arenas = Arenas()
-        for a in range(0, len(self.order), max_reads):
-            chosen = self.order[a : a + max_reads]
+        for a in range(0, len(self._order), max_reads):
+            chosen = self._order[a : a + max_reads]
             offset = np.zeros(len(chosen) + 1, np.int64)
-            np.cumsum(self.size[chosen], out=offset[1:])
+            np.cumsum(self._size[chosen], out=offset[1:])
             data = arenas.take(int(offset[-1]))
-            run_chunks(kernel.gather_records, len(chosen), self._threads, self.address, chosen, offset, data)
+            run_chunks(kernel.gather_records, len(chosen), self._threads, self._address, chosen, offset, data)
             yield decode(data, offset, self._read_group[chosen], self._threads)
 
 
@@ -185,8 +206,8 @@ def sorted_records(batches, order=COORDINATE, *, spill, memory_bytes, picard_tie
     held, size, runs = [], 0, []
     for batch in batches:
         if len(batch):
-            held.append(batch)
-            size += batch.nbytes
+            held.append(hold(batch, order))
+            size += held[-1].nbytes
         if size > resident_bytes(memory_bytes):
             runs.append(spill.write(ResidentRun(held, order, picard_ties, threads).batches(_spill_reads(memory_bytes))))
             held, size = [], 0
