@@ -49,6 +49,16 @@ def test_records_of_gatk(tmp_path, wanted, arguments):
     assert (tmp_path / "out.g.vcf.gz.tbi").exists()
 
 
+def test_dbsnp_adds_a_header_line_only(tmp_path):
+    """As GATK (12,783 records of two made samples)."""
+    reference, known = ROOT / "data" / "reference.fa.gz", ROOT / "data" / "known_sites.vcf.gz"
+    for name, more in (("a.g.vcf.gz", []), ("b.g.vcf.gz", ["--dbsnp", known])):
+        run("-R", reference, "-V", FILES[0], "-V", FILES[1], "-L", "demo1:21000-22200", "-O", tmp_path / name, *more)
+    with_db, without = lines(tmp_path / "b.g.vcf.gz"), lines(tmp_path / "a.g.vcf.gz")
+    (line,) = set(with_db) - set(without)
+    assert line.startswith("##INFO=<ID=DB,") and [x for x in with_db if x != line] == without
+
+
 @pytest.mark.parametrize(
     "threads, piece_bytes, records, entries", [(1, 1 << 16, 1 << 17, 1 << 21), (3, 1 << 17, 300, 900), (2, 1 << 25, 30, 100)]
 )

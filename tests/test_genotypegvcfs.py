@@ -61,6 +61,11 @@ def test_allele_specific_annotations(reference, tmp_path, inputs):
           "--max-alternate-alleles", 2)  # fmt: skip
 
 
+def test_raw_annotations_that_are_kept(reference, tmp_path):
+    check(reference, tmp_path, "genotyped_raw.vcf.gz", "-V", JOINT / "combined_as.g.vcf.gz", "-G", "StandardAnnotation", "-G",
+          "AS_StandardAnnotation", "-keep-combined", "-stand-call-conf", 10)  # fmt: skip
+
+
 def test_intervals_and_annotations(reference, tmp_path):
     added = [w for name in ("GenotypeSummaries", "SampleList", "StrandBiasBySample") for w in ("-A", name)]
     check(reference, tmp_path, "genotyped_more.vcf.gz", "-V", JOINT / "combined.g.vcf.gz", "-L", "demo1:21000-23000", "-L",

@@ -12,6 +12,7 @@ from gpugenome.gatk.defaults import UNSUPPORTED_COMBINEGVCFS
 @reference
 @variants
 @output
+@click.option("--dbsnp", "-D", type=click.Path(), help="Adds the header line of DB, as GATK, which puts no IDs in either.")
 @click.option("--convert-to-base-pair-resolution", type=bool, default=False, is_flag=False, flag_value=True,
               help="A record for each position.")  # fmt: skip
 @click.option("--break-bands-at-multiples-of", type=click.IntRange(0), default=0, show_default=True,
@@ -20,8 +21,8 @@ from gpugenome.gatk.defaults import UNSUPPORTED_COMBINEGVCFS
 @variant_output
 @intervals
 @threads
-def command(reference, variants, output, convert_to_base_pair_resolution, break_bands_at_multiples_of, index, md5, intervals, threads,
-            **arguments):  # fmt: skip
+def command(reference, variants, output, dbsnp, convert_to_base_pair_resolution, break_bands_at_multiples_of, index, md5, intervals,
+            threads, **arguments):  # fmt: skip
     """Combine GVCFs of several samples into one, with the records of GATK CombineGVCFs 4.6.2.0."""
     from gpugenome import backend
     from gpugenome._version import __version__
@@ -34,11 +35,11 @@ def command(reference, variants, output, convert_to_base_pair_resolution, break_
 
     threads = threads or backend.usable_threads()
     chosen = joint_annotations(**arguments)
-    inputs, samples, genome, wanted = open_gvcfs(variants, reference, output, intervals, threads)
+    inputs, samples, genome, wanted = open_gvcfs(variants, reference, output, intervals, threads, dbsnp)
     band = 1 if convert_to_base_pair_resolution else break_bands_at_multiples_of
     combiner = GvcfCombiner(inputs, samples, genome.names, genome.bases_upper_acgtn, chosen, wanted, band, threads)
     extra = [f"source=gpugenome {__version__}", command_line_header("gpugenome", "CombineGVCFs", command_line(), __version__)]
-    lines = header_lines([i.file.header for i in inputs], chosen, extra)
+    lines = header_lines([i.file.header for i in inputs], chosen, extra, dbsnp is not None)
     records = 0
     with VariantWriter(output, lines, genome.names, genome.lengths, combiner.samples, threads, index, md5) as writer:
         for found in combiner.lines():

@@ -25,6 +25,8 @@ from gpugenome.gatk.defaults import UNSUPPORTED_GENOTYPEGVCFS
 @click.option("--heterozygosity-stdev", type=float, default=0.01, show_default=True, help="Deviation of the prior.")
 @click.option("--only-output-calls-starting-in-intervals", "starting_in_intervals", type=bool, default=False, is_flag=False,
               flag_value=True, help="Of what -L reads, write records that start inside.")  # fmt: skip
+@click.option("--keep-combined-raw-annotations", "-keep-combined", type=bool, default=False, is_flag=False, flag_value=True,
+              help="Keep the raw values of annotations that are finished, as RAW_MQandDP.")  # fmt: skip
 @annotations
 @variant_output
 @intervals

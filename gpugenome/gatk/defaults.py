@@ -235,7 +235,6 @@ UNSUPPORTED_GENOTYPEGVCFS = {
     "genomicsdb-use-gcs-hdfs-connector": "",
     "genomicsdb-use-bcf-codec": "",
     "genotype-assignment-method": "gam",
-    "keep-combined-raw-annotations": "keep-combined",
     "keep-specific-combined-raw-annotation": "keep-specific-combined",
     "merge-input-intervals": "",
     "num-reference-samples-if-no-call": "",
@@ -254,7 +253,6 @@ UNSUPPORTED_COMBINEGVCFS = {
     "ignore-variants-starting-outside-interval": "",
     "max-distance": "",
     "ref-padding": "",
-    "dbsnp": "D",
 }
 UNSUPPORTED_VARIANTFILTRATION = {**_UNSUPPORTED_JOINT, "apply-allele-specific-filters": ""}
 UNSUPPORTED_SELECTVARIANTS = {

@@ -6,7 +6,7 @@ Source: GATK CombineGVCFs (behaviour; specification chapter "GVCF and joint geno
 import numpy as np
 
 from gpugenome.gatk.annotations.depths import COVERAGE
-from gpugenome.gatk.vcf_lines import header_text
+from gpugenome.gatk.vcf_lines import DB, header_text
 from gpugenome.io.variant_records import VariantFile, VariantHeader
 from gpugenome.kernels.joint_merge_cpu import COMBINE
 from gpugenome.steps.gvcf_inputs import GvcfInput
@@ -28,12 +28,12 @@ from gpugenome.variant_fields import (
 )
 
 
-def header_lines(inputs: list[VariantHeader], annotations, extra=()) -> list[str]:
+def header_lines(inputs: list[VariantHeader], annotations, extra=(), dbsnp: bool = False) -> list[str]:
     """The header lines of the output, in no order and without "##". annotations: of `gatk.annotations.joint_annotations`."""
     lines = [line for h in inputs for line in h.lines if not line.startswith("fileformat=")]
     for a in annotations:
         lines += a.lines
-    return [*lines, *COVERAGE.lines, *extra]
+    return [*lines, *COVERAGE.lines, *extra, *([DB] if dbsnp else [])]
 
 
 class GvcfCombiner:

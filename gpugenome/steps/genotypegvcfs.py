@@ -9,6 +9,7 @@ from gpugenome.backend import Backend
 from gpugenome.errors import UserError
 from gpugenome.gatk import vcf_lines
 from gpugenome.gatk.annotations import joint_annotations
+from gpugenome.gatk.annotations.annotation import ALLELE_SPECIFIC
 from gpugenome.gatk.annotations.depths import COVERAGE
 from gpugenome.gatk.annotations.quality_by_depth import jittered
 from gpugenome.gatk.java import JavaRandom
@@ -43,6 +44,11 @@ from gpugenome.variant_fields import (
 NEEDS_READS = ("UniqueAltReadCount",)
 APPROXIMATIONS = ("QUALapprox", "VarDP", "RAW_GT_COUNT")
 """INFO keys of ReblockGVCF that genotyping leaves out."""
+AS_QUAL = "AS_QUAL"
+RAW_QUAL_LINES = (
+    vcf_lines.field_line("INFO", AS_QUAL, "1", "Float", "Allele-specific Variant Qual Score"),
+    vcf_lines.field_line("INFO", "AS_QUALapprox", "1", "String", "Allele-specific QUAL approximations"),
+)
 RGQ = vcf_lines.field_line(
     "FORMAT", "RGQ", "1", "Integer",
     "Unconditional reference genotype confidence, encoded as a phred quality -10*log10 p(genotype call is wrong)",
@@ -71,6 +77,10 @@ def header_lines(inputs: list[VariantHeader], options: GenotypeOptions, dbsnp: b
     lines = [line for h in inputs for line in h.lines if not line.startswith(("fileformat=", "GVCFBlock"))]
     for a in annotations_of(options):
         lines += a.lines
+        if options.keep_combined_raw_annotations and a.raw_keys:
+            lines += a.raw_lines or ()
+    if options.keep_combined_raw_annotations:
+        lines += RAW_QUAL_LINES
     lines += [vcf_lines.MLEAC, vcf_lines.MLEAF, RGQ, *COVERAGE.lines, vcf_lines.LOW_QUAL, *extra]
     return [*lines, vcf_lines.DB] if dbsnp else lines
 
@@ -171,31 +181,35 @@ class JointGenotyper:
     def _annotate(self, calls, variant, ref_id):
         """(INFO, FORMAT) text columns over all calls: sums of GVCFs are finished for genotyped calls, the rest is for `variant` ones."""
         n, width = len(calls), calls.gt.shape[1]
+        raw = np.ones(n, bool) if self._options.keep_combined_raw_annotations else ~calls.genotyped
         info = {"DP": render(scalar_field("DP", INT, calls.depth, calls.depth >= 0), self._threads)}
         for key, (value, present) in calls.numeric.items():
             kind = INT if self._keys.numeric[key] else DOUBLE
-            shown = present & ~calls.genotyped if key in APPROXIMATIONS else present
+            shown = present & raw if key in APPROXIMATIONS else present
             info[key] = render(scalar_field(key, kind, value, shown), self._threads)
         for key, kind, values in (("MLEAC", INT, calls.mleac), ("MLEAF", DOUBLE, calls.mleaf)):
             info[key] = _coalesce(render(Field(key, kind, values, calls.mle_offset), self._threads), repeated_text(".", calls.genotyped))
-        raw = ~calls.genotyped & (calls.raw_mq[:, 0] >= 0)
+        summed = raw & (calls.raw_mq[:, 0] >= 0)
+        if summed.any():
+            info[RAW_MQ] = render(Field(RAW_MQ, INT, calls.raw_mq[summed].reshape(-1), offsets(2 * summed)), self._threads)
         if raw.any():
-            info[RAW_MQ] = render(Field(RAW_MQ, INT, calls.raw_mq[raw].reshape(-1), offsets(2 * raw)), self._threads)
-        if not calls.genotyped.all():
-            for f in raw_fields(calls.allele_data, self._threads):
+            data = calls.allele_data.take(calls.record, calls.allele_row, calls.allele_offset)
+            for f in raw_fields(data, self._threads):
                 column = render(f, self._threads)
-                length = np.where(calls.genotyped, -1, column.length[calls.record]).astype(np.int32)
-                info[f.key] = TextColumn(column.data, column.start[calls.record], length)
+                info[f.key] = TextColumn(column.data, column.start, np.where(raw, column.length, -1).astype(np.int32))
         formats, fields = {}, []
         for reducible, chosen in ((True, calls.genotyped), (False, variant)):
             rows = np.flatnonzero(chosen)
             some = calls if len(rows) == n else calls.take(rows)
             evidence = JointEvidence(some, self._strands(some), self._bases_of(ref_id), self._names, self._threads)
             wide = (rows[:, None] * width + np.arange(width)).ravel()
+            if reducible and self._options.keep_combined_raw_annotations and any(ALLELE_SPECIFIC in a.groups for a in self._annotations):
+                column = render(evidence.by_alt(AS_QUAL, INT, some.allele_qual, np.ones(len(rows), bool), 0), self._threads)
+                info[AS_QUAL] = _scattered(column, rows, n)
             for a in self._annotations:
                 for f in a.joint_values(evidence) if a.joint_values and bool(a.raw_keys) == reducible else ():
                     fields.append((a, rows if a.place == "INFO" else wide, f))
-        self._draw([(rows, f) for _, rows, f in fields if f.key in ("AS_QD", "QD")])
+        self._draw([(rows, f) for _, rows, f in fields if f.key in ("AS_QD", "QD")], variant & self._options.keep_combined_raw_annotations)
         for a, rows, f in fields:
             column = _scattered(render(f, self._threads), rows, n if a.place == "INFO" else n * width)
             if a.place == "INFO":
@@ -207,18 +221,25 @@ class JointGenotyper:
                 formats[f.key] = column
         return info, formats
 
-    def _draw(self, fields) -> None:
-        """Put the jitter on AS_QD and QD: Gaussians in the order of the calls, AS_QD's first. fields: (rows int64 of the calls, Field)."""
+    def _draw(self, fields, again) -> None:
+        """Put the jitter on AS_QD and QD: Gaussians in the order of the calls, AS_QD's first.
+
+        fields: (rows int64 of the calls, Field). again: bool by call, AS_QD is drawn a second time, which counts (GATK works it out once
+        more where its raw value is still there).
+        """
         if not fields:
             return
         call = np.concatenate([np.repeat(rows, np.diff(f.offset)) for rows, f in fields])
-        order = np.argsort(call, kind="stable")
         values = np.concatenate([f.values for _, f in fields])
-        values[order] = jittered(values[order], self._rng.next_gaussians)
-        at = 0
+        n_first = len(fields[0][1].values) if fields[0][1].key == "AS_QD" else 0
+        twice = np.flatnonzero(again[call[:n_first]])
+        at = np.concatenate([np.arange(n_first), twice, np.arange(n_first, len(call))])
+        at = at[np.argsort(call[at], kind="stable")]
+        values[at] = jittered(values[at], self._rng.next_gaussians)
+        done = 0
         for _, f in fields:
-            f.values = values[at : at + len(f.values)]
-            at += len(f.values)
+            f.values = values[done : done + len(f.values)]
+            done += len(f.values)
 
     def _in_order(self, formats, calls):
         """FORMAT columns of the output's samples, by name.

@@ -32,6 +32,13 @@ class AlleleData:
     sums: dict[str, tuple[np.ndarray, np.ndarray]]
     histograms: dict[str, Histograms]
 
+    def take(self, records: np.ndarray, alleles: np.ndarray, allele_offset: np.ndarray) -> "AlleleData":
+        """Values of some records and of these of their alleles (int64 rows; allele_offset: of the new records)."""
+        sums = {key: (values[alleles], present[records]) for key, (values, present) in self.sums.items()}
+        return AlleleData(allele_offset, sums, {
+            key: Histograms(h.present[records], h.room[alleles], h.bins, h.counts, h.size[alleles]) for key, h in self.histograms.items()
+        })  # fmt: skip
+
     def present(self, keys) -> np.ndarray | None:
         """uint8[n]: records that have the raw key that is among `keys`; None where no record has."""
         for key in keys:

@@ -36,6 +36,7 @@ class GenotypeOptions:
     annotation_group: tuple[str, ...] = ()
     annotations_to_exclude: tuple[str, ...] = ()
     disable_tool_default_annotations: bool = False
+    keep_combined_raw_annotations: bool = False
 
 
 @dataclass

@@ -28,6 +28,8 @@ cp combined.g.vcf.gz combined_as.g.vcf.gz "$work"
 for x in combined combined_as; do "$GATK" IndexFeatureFile -I "$work/$x.g.vcf.gz" > "$work/log" 2>&1; done
 gatk genotyped.vcf.gz GenotypeGVCFs -V "$work/combined.g.vcf.gz" -stand-call-conf 10 --dbsnp ../../../data/known_sites.vcf.gz
 gatk genotyped_as.vcf.gz GenotypeGVCFs -V "$work/combined_as.g.vcf.gz" -G StandardAnnotation -G AS_StandardAnnotation --max-alternate-alleles 2
+gatk genotyped_raw.vcf.gz GenotypeGVCFs -V "$work/combined_as.g.vcf.gz" -G StandardAnnotation -G AS_StandardAnnotation -keep-combined true \
+    -stand-call-conf 10
 gatk genotyped_more.vcf.gz GenotypeGVCFs -V "$work/combined.g.vcf.gz" -L demo1:21000-23000 -L demo2:10500-11000 \
     --only-output-calls-starting-in-intervals -A GenotypeSummaries -A SampleList -A StrandBiasBySample -AX FisherStrand
 gatk all_sites.vcf.gz GenotypeGVCFs -V "$work/combined.g.vcf.gz" --include-non-variant-sites -L demo1:21000-22500 -L demo2:10100-10600
