@@ -58,7 +58,8 @@ def caller_pairs(reference, reads, interval):
     own, parts = likelihoods.pair_hmm, []
 
     def keep(*arguments):
-        parts.append(arguments[:8])
+        if len(arguments[6]):
+            parts.append(arguments[:8])
         return own(*arguments)
 
     likelihoods.pair_hmm = keep
