@@ -81,9 +81,12 @@ def local(n, least, most, rows, seed=2):
         half = size // 2
         if k % 3 == 0:  # one end of the query at either end of the window
             query = np.concatenate([text[first : first + half], text[first + rows - size + half : first + rows]])
-        if k % 7 == 1:
+        if k % 3 == 1:  # more bases in the middle: an insertion over several segments
+            part = text[first + rows // 4 : first + rows // 4 + size]
+            query = np.concatenate([part[:half], rng.integers(0, 4, size // 5).astype(np.uint8), part[half:]])[:size]
+        if k % 7 == 6:
             query = rng.integers(0, 4, size).astype(np.uint8)
-        tasks[k, :5] = at, size, first, 1, rows if k % 3 == 0 else rng.integers(rows // 2, rows + 1)
+        tasks[k, :5] = at, size, first, 1, rows if k % 3 < 2 else rng.integers(rows // 2, rows + 1)
         queries.append(query)
         at += size
     return np.argsort(-tasks[:, 1], kind="stable"), tasks, np.concatenate(queries), packed(text)
@@ -150,7 +153,7 @@ def test_simulated_extensions():
 @pytest.mark.simulator
 def test_simulated_local():
     # a warp with a task missing; insertions across segments; 16 and 8 segments
-    in_simulator("test_cuda_extension", "check_local(3, 20, 28, 44, True)", "check_local(5, 20, 28, 44, False, 1)")
+    in_simulator("test_cuda_extension", "check_local(3, 28, 36, 50, True, 1)", "check_local(5, 20, 28, 44, False)")
 
 
 @pytest.mark.cuda
