@@ -11,6 +11,7 @@ import re
 import sys
 import tempfile
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -280,16 +281,78 @@ def chunk_bounds(n: int, chunks: int) -> list[tuple[int, int]]:
     return [(n * i // chunks, n * (i + 1) // chunks) for i in range(chunks)] if n else []
 
 
-def run_chunks(function, n: int, threads: int, *args, chunks_per_thread: int = 4) -> list:
-    """Call `function(begin, end, *args)` (a nogil kernel) over chunks of range(n) on `threads` threads.
+WORTH_A_THREAD = 200e-6
+"""Seconds of work for which one more thread is woken."""
 
-    Results come back in the order of the chunks, so nothing depends on scheduling. Kernels must only write to
-    positions that they own (indexed by begin..end).
+
+class _Chunks:
+    """Runs of range(n) that threads take one after another, long ones first, so that few are handed out and all threads end together."""
+
+    def __init__(self, function, n, threads, args):
+        self._function, self._args, self._threads = function, args, threads
+        self._n, self._least, self._at = n, max(1, n // (8 * threads)), 0
+        self._lock, self._done, self._helpers, self._shares = threading.Lock(), {}, [], 2 * threads
+
+    def _take(self, most):
+        with self._lock:
+            begin = self._at
+            left = self._n - begin
+            self._at += min(left, most or max(self._least, left // self._shares))
+            return begin, self._at
+
+    def run(self, most=None) -> bool:
+        """Do the next run, of `most` items at most, in this thread; False if there was none."""
+        begin, end = self._take(most)
+        if begin == end:
+            return False
+        self._done[begin] = self._function(begin, end, *self._args)
+        return True
+
+    def run_all(self, wakes):
+        """Do what is left; with `wakes`, let another thread join first."""
+        if wakes and self._at < self._n:
+            self.wake(1, True)
+        while self.run():
+            pass
+
+    def wake(self, count, wakes=False):
+        """Let `count` more threads join, as far as there are so many."""
+        with self._lock:
+            for _ in range(min(count, self._threads - 1 - len(self._helpers))):
+                self._helpers.append(_pool(self._threads).submit(self.run_all, wakes))
+            if not wakes:
+                self._shares = 2 + 2 * len(self._helpers)
+
+    def results(self) -> list:
+        """What the runs returned, in order, once all threads are through; or the first error of a helper."""
+        errors = [f.exception() for f in self._helpers if not f.cancel()]
+        for error in filter(None, errors):
+            raise error
+        return [self._done[begin] for begin in sorted(self._done)]
+
+
+def run_chunks(function, n: int, threads: int, *args) -> list:
+    """Call `function(begin, end, *args)` (a nogil kernel) over chunks of range(n) on up to `threads` threads, the caller's among them.
+
+    Results come back in the order of the chunks, and kernels must only write to positions that they own (indexed by begin..end), so nothing
+    depends on scheduling. How many threads are woken depends on how long the first items took: handing out work that is done at once
+    takes longer than the work.
     """
-    if threads <= 1 or n <= 1:
-        return [function(a, b, *args) for a, b in chunk_bounds(n, 1)]
-    futures = [_pool(threads).submit(function, a, b, *args) for a, b in chunk_bounds(n, threads * chunks_per_thread)]
-    return [f.result() for f in futures]
+    if n < 1:
+        return []
+    if threads <= 1 or n == 1:
+        return [function(0, n, *args)]
+    chunks = _Chunks(function, n, threads, args)
+    few = n <= 8 * threads
+    try:
+        if not few:
+            begun, first = time.perf_counter(), max(1, n // (32 * threads))
+            chunks.run(first)
+            chunks.wake(int((time.perf_counter() - begun) * n / first / WORTH_A_THREAD))
+        chunks.run_all(few)
+    finally:
+        results = chunks.results()
+    return results
 
 
 def start(threads: int, function, *args) -> Future:
