@@ -108,7 +108,7 @@ def _parse(source, n, quiet, begin, table, sequences, counts):
                     length += trailing_zeros(differing) >> 3
                     break
                 length += 8
-        while i > anchor and c > 0 and load_u8(source + i - 1) == load_u8(source + c - 1):
+        while length < LONGEST and i > anchor and c > 0 and load_u8(source + i - 1) == load_u8(source + c - 1):
             i -= 1
             c -= 1
             length += 1

@@ -29,6 +29,7 @@ INPUTS = {
     "skewed": RANDOM.geometric(0.03, 100_000).clip(0, 255),
     "deep code": fibonacci(),
     "far matches": np.concatenate([RANDOM.integers(0, 256, 33_000)] * 4),
+    "near matches": np.concatenate([RANDOM.integers(0, 256, 9000)] * 5),  # found late, with thousands of equal bytes before
     "long matches": np.repeat(RANDOM.integers(0, 256, 200), 700),
     "short": np.arange(5000) % 7,
     "nothing": np.empty(0),
