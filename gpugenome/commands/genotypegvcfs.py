@@ -36,7 +36,7 @@ def command(reference, variants, output, dbsnp, starting_in_intervals, index, md
     """Genotype the samples of GVCFs together, with the records of GATK GenotypeGVCFs 4.6.2.0.
 
     -V takes one GVCF of one or many samples; several are combined first, as by CombineGVCFs, a cohort store as by GenomicsDBImport
-    (its order of ALT alleles is another).
+    (the order of ALT alleles and the GT of samples without a record differ).
     """
     from gpugenome.progress import announce
     from gpugenome.steps.gvcf_inputs import STORE_SCHEME
@@ -53,7 +53,7 @@ def genotype_to_file(inputs, samples, genome, intervals, options, output, index,
                      by_sample=False):  # fmt: skip
     """Genotype GVCFs and write the VCF. The first four: what `open_gvcfs` gives. options: GenotypeOptions. backend: `Backend`.
 
-    dbsnp: path or None. starting_in_intervals, by_sample: as of `steps.genotypegvcfs.joint_lines`.
+    dbsnp: path or None. starting_in_intervals: as of `steps.genotypegvcfs.joint_lines`; by_sample: as of `JointGenotyper`.
     """
     from gpugenome._version import __version__
     from gpugenome.gatk.vcf_lines import command_line as command_line_header
@@ -68,12 +68,12 @@ def genotype_to_file(inputs, samples, genome, intervals, options, output, index,
     known = read_known_variants(dbsnp, genome.names, threads) if dbsnp else None
     headers = [i.file.header for i in inputs]
     keys = InputKeys.of(headers, annotations_of(options))
-    genotyper = JointGenotyper(samples, keys, genome.names, genome.bases_upper_acgtn, options, known, threads, backend)
+    genotyper = JointGenotyper(samples, keys, genome.names, genome.bases_upper_acgtn, options, known, threads, backend, by_sample)
     extra = [f"source=gpugenome {__version__}", command_line_header("gpugenome", "GenotypeGVCFs", command_line(), __version__)]
     lines = header_lines(headers, options, dbsnp is not None, extra)
     records = 0
     with VariantWriter(output, lines, genome.names, genome.lengths, genotyper.samples, threads, index, md5) as writer:
-        for found in joint_lines(inputs, genotyper, intervals, starting_in_intervals, by_sample):
+        for found in joint_lines(inputs, genotyper, intervals, starting_in_intervals):
             writer.write(found.text, found.offset, found.ref_id, found.start, found.end)
             records += len(found)
     log(f"{records} records written to {output}")

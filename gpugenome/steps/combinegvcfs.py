@@ -41,7 +41,7 @@ class GvcfCombiner:
 
     samples: names in the order of the columns. contigs: names. bases_of(ref_id): uint8, upper-case bases. band: blocks are cut before
     multiples of it (0: nowhere; 1: a record for each position). intervals: int64[k, 3] or None. annotations: those of the run. by_sample:
-    as of `GvcfSweep`.
+    as of `GvcfSweep`; a sample without a record has one missing allele then.
     """
 
     def __init__(self, inputs: list[GvcfInput], samples, contigs, bases_of, annotations, intervals=None, band: int = 0, threads: int = 1,
@@ -103,7 +103,7 @@ class GvcfCombiner:
         gt, gq, dp, min_dp = r.gt.reshape(len(r) * len(self._samples), r.gt.shape[2]), r.gq.ravel(), r.dp.ravel(), r.min_dp.ravel()
         missing = gt[:, 0] == -2
         if missing.any():  # a sample without record has as many missing alleles as the record's largest ploidy
-            most = np.repeat((r.gt != -2).sum(2).max(1), len(self._samples))
+            most = np.repeat(np.ones(len(r), np.int64) if self._by_sample else (r.gt != -2).sum(2).max(1), len(self._samples))
             gt[missing] = np.where(np.arange(gt.shape[1]) < most[missing, None], -1, -2)
         columns = {
             "GT": render_genotypes(gt, r.phased.ravel(), self._threads), "AD": render(Field("AD", INT, r.ad, r.ad_offset), self._threads),

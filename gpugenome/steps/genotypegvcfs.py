@@ -89,11 +89,14 @@ class JointGenotyper:
     """Genotypes merged records, contig by contig in order.
 
     samples: names in the order of the records' columns. keys: of the inputs. contigs: names. bases_of(ref_id): uint8, upper-case bases.
-    dbsnp: `known_variants.KnownVariants` or None. backend: as of `joint_calls.call`.
+    dbsnp: `known_variants.KnownVariants` or None. backend: as of `joint_calls.call`. by_sample: several files are merged as GenomicsDB
+    does, else as CombineGVCFs: the order of ALTs is another, and the GT of a sample without a record is '.', not as many missing alleles
+    as the others have.
     """
 
     def __init__(self, samples, keys: InputKeys, contigs, bases_of, options: GenotypeOptions, dbsnp=None, threads: int = 1,
-                 backend: Backend | None = None):  # fmt: skip
+                 backend: Backend | None = None, by_sample: bool = False):  # fmt: skip
+        self._by_sample = by_sample
         self._names, self._keys, self._contigs, self._bases_of, self._options = list(samples), keys, contigs, bases_of, options
         self._dbsnp, self._threads, self._backend = dbsnp, threads, backend
         self._annotations = annotations_of(options)
@@ -108,23 +111,20 @@ class JointGenotyper:
         """Names of the output's sample columns."""
         return sorted(self._names)
 
-    def records(self, inputs: list[GvcfInput], intervals: np.ndarray | None = None, by_sample: bool = False):
-        """Iterator of (ref_id, JointRecords): the records to genotype, contig by contig; those of several files merged.
-
-        by_sample: as of `GvcfSweep`.
-        """
+    def records(self, inputs: list[GvcfInput], intervals: np.ndarray | None = None):
+        """Iterator of (ref_id, JointRecords): the records to genotype, contig by contig; those of several files merged."""
         samples, ploidy, threads = len(self._names), self._options.sample_ploidy, self._threads
         if self._options.include_non_variant_sites:
             if len(inputs) > 1:
                 combiner = GvcfCombiner(inputs, self._names, self._contigs, self._bases_of, self._annotations, intervals, threads=threads,
-                                        by_sample=by_sample)  # fmt: skip
+                                        by_sample=self._by_sample)  # fmt: skip
                 inputs = [combiner.as_input()]
             for ref_id, rows, entries, sets in walk_positions(inputs[0], self._keys, self._bases_of, intervals, ploidy):
                 yield ref_id, merge(rows, entries, sets * samples, GENOTYPE, threads)
             return
         if len(inputs) > 1:
             for s in GvcfSweep(inputs, self._keys, self._bases_of, intervals, blocks=False, default_ploidy=ploidy, threads=threads,
-                               by_sample=by_sample):  # fmt: skip
+                               by_sample=self._by_sample):  # fmt: skip
                 records = merge(s.rows, s.entries, samples, COMBINE_AND_GENOTYPE, threads)
                 records.numeric = {k: v if self._keys.numeric[k] else printed(*v) for k, v in records.numeric.items()}
                 yield s.ref_id, records
@@ -148,7 +148,7 @@ class JointGenotyper:
         excluded = without_evidence(calls.gt, calls.gq, calls.dp) & variant[:, None]
         calls.gt[excluded] = np.where(calls.gt[excluded] == -2, -2, -1)
         info, formats = self._annotate(calls, variant, ref_id)
-        formats = {**_clean(calls, variant, self._keep_strands, self._threads), **formats}
+        formats = {**_clean(calls, variant, self._keep_strands, self._by_sample, self._threads), **formats}
         ids = calls.ids
         if self._dbsnp is not None:
             known = self._dbsnp.ids(ref_id, calls.start, calls.allele_offset, calls.allele_base, calls.allele_base_offset, self._threads)
@@ -298,7 +298,7 @@ def _coalesce(column, otherwise):
                       np.where(absent, otherwise.length, column.length))  # fmt: skip
 
 
-def _clean(calls: JointCalls, variant, keep_strands, threads) -> dict[str, TextColumn]:
+def _clean(calls: JointCalls, variant, keep_strands, by_sample, threads) -> dict[str, TextColumn]:
     """FORMAT columns of calls: MIN_DP becomes DP, AD is made from it where there is none; without `variant` genotypes are reference."""
     c, samples = calls.gt.shape[:2]
     depth = np.where(calls.min_dp >= 0, calls.min_dp, np.maximum(calls.dp, 0)).ravel()
@@ -317,7 +317,7 @@ def _clean(calls: JointCalls, variant, keep_strands, threads) -> dict[str, TextC
     dp = np.where(reference & ~known, -1, dp)
     missing = flat[:, 0] == -2
     if missing.any():  # a sample without genotype has as many missing alleles as the record's largest ploidy
-        most = np.repeat((gt != -2).sum(2).max(1), samples)
+        most = np.repeat(np.ones(c, np.int64) if by_sample else (gt != -2).sum(2).max(1), samples)
         most = np.where(most > 0, most, 2)
         flat[missing] = np.where(np.arange(flat.shape[1]) < most[missing, None], -1, -2)
     texts = {k: column for k, column in calls.texts.items() if k != "SB"}
@@ -346,13 +346,13 @@ def _clean(calls: JointCalls, variant, keep_strands, threads) -> dict[str, TextC
 
 
 def joint_lines(inputs: list[GvcfInput], genotyper: JointGenotyper, intervals: np.ndarray | None = None,
-                starting_in_intervals: bool = False, by_sample: bool = False):  # fmt: skip
+                starting_in_intervals: bool = False):  # fmt: skip
     """Iterator of RecordLines: the genotyped records of GVCFs.
 
     intervals: int64[k, 3], sorted and apart, or None: records that overlap them are read. starting_in_intervals: of the results those that
-    start inside are written. by_sample: several files are merged as GenomicsDB does, else as CombineGVCFs (only the order of ALTs differs).
+    start inside are written.
     """
-    for ref_id, records in genotyper.records(inputs, intervals, by_sample):
+    for ref_id, records in genotyper.records(inputs, intervals):
         found = genotyper.lines(records, ref_id)
         if starting_in_intervals and intervals is not None:
             found = take_lines(found, np.flatnonzero(starting_in(ref_id, found.start, intervals)))

@@ -38,3 +38,7 @@ added=$(printf -- '-A %s ' AlleleFraction BaseQuality BaseQualityHistogram Clipp
     MappingQuality MappingQualityZero ReadPosition ReferenceBases TandemRepeat DepthPerSampleHC AssemblyComplexity GenotypeSummaries)
 # shellcheck disable=SC2086
 gatk annotations.vcf.gz GenotypeGVCFs -V "$work/combined.g.vcf.gz" $added
+each=$(printf -- '-V %s.g.vcf.gz ' as0 as1 h0 t0)
+# shellcheck disable=SC2086
+"$GATK" GenomicsDBImport $each --genomicsdb-workspace-path "$work/genomicsdb" -L demo1 -L demo2 > "$work/log" 2>&1
+gatk genomicsdb.vcf.gz GenotypeGVCFs -V "gendb://$work/genomicsdb"
