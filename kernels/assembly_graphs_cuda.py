@@ -27,10 +27,6 @@ from gpugenome.kernels.assembly_graphs_cpu import (
     UNUSABLE,
 )
 from gpugenome.kernels.assembly_threading_cpu import (
-    READ,
-    SAMPLE,
-    START,
-    STOP,
     flush,
     is_last_run,
     is_low_complexity,
@@ -46,6 +42,7 @@ from gpugenome.kernels.assembly_threading_cuda import (
     thread,
     usable_runs,
 )
+from gpugenome.kernels.assembly_threading_scalar import READ, SAMPLE, START, STOP
 from gpugenome.kernels.cigar_cpu import soft_clips
 from gpugenome.kernels.launch import jit
 from gpugenome.kernels.launch_cuda import kernel

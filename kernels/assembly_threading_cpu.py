@@ -20,9 +20,7 @@ from gpugenome.kernels.assembly_graph_cpu import (
     ENTRIES,
     ENTRY,
     FIRST,
-    IN_FIRST,
     IN_N,
-    LAST_BASE,
     MADE_E,
     MADE_V,
     MAPPED,
@@ -38,7 +36,6 @@ from gpugenome.kernels.assembly_graph_cpu import (
     SRC,
     TABLE_STAMP,
     VERTICES,
-    add_vertex,
     append_edge,
     find_edge,
     new_stamp,
@@ -46,18 +43,33 @@ from gpugenome.kernels.assembly_graph_cpu import (
     remove_vertex,
     reset,
 )
+from gpugenome.kernels.assembly_threading_scalar import (
+    BASE_N,
+    KMER_AT,
+    KMER_REPEATS,
+    KMER_VERTEX,
+    READ,
+    SAMPLE,
+    SLOT,
+    SLOT_STAMP,
+    START,
+    STOP,
+    append_run,
+    count_backwards,
+    edge_with,
+    make_vertex,
+    mark_repeat,
+    new_kmer,
+)
 from gpugenome.kernels.bits import bytes_below, bytes_equal, equal_bytes, leading_zeros, trailing_zeros
 from gpugenome.kernels.launch import jit
 from gpugenome.kernels.memory import address_of, load_u64
 
-BASE_N = 78
+ROW = 4
+"""Last column of `run` int64[runs, 5]: the read."""
 SLACK = 64
 """Bytes that `text`, `ahead` and (on both sides) `behind` have beyond what they hold."""
 _MIX = np.uint64(0x9E3779B97F4A7C55)
-KMER_AT, KMER_VERTEX, KMER_REPEATS, SLOT, SLOT_STAMP = 0, 1, 2, 0, 1
-"""Columns of `kmer` int32[entries, 3]: position of the k-mer, its vertex (-1 none), 1 if it is not unique; of `slot` int32[2^b, 2]."""
-READ, START, STOP, SAMPLE, ROW = 0, 1, 2, 3, 4
-"""Columns of `run` int64[runs, 5]: a stretch of usable bases, its read's first base, [start, stop) in text, its sample and its read."""
 
 
 @jit
@@ -104,15 +116,7 @@ def find_kmer(at, k, h, text, g, kmer, kmer_hash, slot):
         if kmer_hash[i] == h and common_length(text, kmer[i, KMER_AT], text, at, k) == k:
             return i
         s = (s + 1) & (size - 1)
-    i = g[ENTRIES]
-    g[ENTRIES] = i + 1
-    slot[s, SLOT] = i
-    slot[s, SLOT_STAMP] = stamp
-    kmer[i, KMER_AT] = at
-    kmer[i, KMER_VERTEX] = -1
-    kmer[i, KMER_REPEATS] = 0
-    kmer_hash[i] = h
-    return i
+    return new_kmer(at, s, h, g, kmer, kmer_hash, slot)
 
 
 @jit
@@ -169,11 +173,8 @@ def _mark_repeats(begin, stop, k, text, g, kmer, kmer_hash, slot, seen, stamp):
     for i in range(begin, stop - k + 1):
         h = kmer_hash_of(text, i, k)
         if _is_seen(i, k, h, text, seen, stamp):
-            x = find_kmer(i, k, h, text, g, kmer, kmer_hash, slot)
+            mark_repeat(find_kmer(i, k, h, text, g, kmer, kmer_hash, slot), g, kmer)
             found = True
-            if not kmer[x, KMER_REPEATS]:
-                kmer[x, KMER_REPEATS] = 1
-                g[NON_UNIQUE] += 1
     return found
 
 
@@ -207,24 +208,12 @@ def _may_repeat(begin, stop, k, n_ref, text, g, kmer, kmer_hash, slot, seen, sta
 
 
 @jit
-def _append_run(begin, start, stop, sample, row, shortest, run, n):
-    if stop - start < shortest:
-        return n
-    run[n, READ] = begin
-    run[n, START] = start
-    run[n, STOP] = stop
-    run[n, SAMPLE] = sample
-    run[n, ROW] = row
-    return n + 1
-
-
-@jit
 def usable_runs(text, qual, begin, stop, sample, row, min_quality, shortest, run, n):
     """Append the stretches of text[begin:stop], one read, with known bases and qualities of at least min_quality; new count.
 
     qual: uint8, aligned with text, and as long. shortest: stretches below it are left out.
     """
-    start = np.int64(-1)  # of the stretch under way
+    first, start = n, np.int64(-1)  # start: of the stretch under way
     for at in range(begin, stop, 64):
         good = ~(bytes_equal(text, at, np.uint8(BASE_N)) | bytes_below(qual, at, np.uint8(min_quality)))
         if stop - at < 64:
@@ -239,25 +228,21 @@ def usable_runs(text, qual, begin, stop, sample, row, min_quality, shortest, run
                 continue
             x = trailing_zeros(~good)
             if x < 64:
-                n = _append_run(begin, start, at + x, sample, row, shortest, run, n)
+                n = append_run(begin, start, at + x, sample, shortest, run, n)
                 start = -1
                 good &= ~((np.uint64(1) << np.uint64(x)) - np.uint64(1))
     if start >= 0:
-        n = _append_run(begin, start, stop, sample, row, shortest, run, n)
+        n = append_run(begin, start, stop, sample, shortest, run, n)
+    for r in range(first, n):
+        run[r, ROW] = row
     return n
 
 
 @jit
 def _make_vertex(v, g, text, at, k, entry, kmer, ahead, behind):
-    """A vertex for the k-mer at a position; the map takes it if the k-mer is unique and has none."""
-    i = add_vertex(v, g, at, k)
-    v[i, BASE] = text[at + k - 1]
-    v[i, ENTRY] = entry
+    i = make_vertex(v, g, text, at, k, entry, kmer)
     ahead[i] = 0
     behind[i + SLACK] = 0
-    if not kmer[entry, KMER_REPEATS] and kmer[entry, KMER_VERTEX] < 0:
-        kmer[entry, KMER_VERTEX] = i
-        g[MAPPED] += 1
     return i
 
 
@@ -286,14 +271,7 @@ def _count_backwards(v, e, vertex, text, at, k, behind, passes):
     passes[vertex] -= 1
     vertex -= n
     passes[vertex] += 1
-    offset = k - 2 - n
-    while offset >= 0 and v[vertex, IN_N] == 1:
-        x = v[vertex, IN_FIRST]
-        vertex = e[x, SRC]
-        if v[vertex, BASE] != text[at + offset]:
-            return
-        e[x, COUNT] += 1
-        offset -= 1
+    count_backwards(v, e, vertex, text, at, k - 2 - n)
 
 
 @jit
@@ -325,10 +303,7 @@ def _thread(start, stop, k, is_ref, ref_entry, text, v, e, g, kmer, kmer_hash, s
             passes[vertex] -= 1
             i += n
             continue
-        base = text[i + k - 1]
-        x = v[vertex, OUT_FIRST]
-        while x >= 0 and e[x, LAST_BASE] != base:
-            x = e[x, OUT_NEXT]
+        x = edge_with(v, e, vertex, text[i + k - 1])
         if x >= 0:
             e[x, COUNT] += 1
             vertex = np.int64(e[x, DST])

@@ -7,35 +7,25 @@ hashes of everything before a position, which the lanes of a warp make together;
 import numpy as np
 
 from gpugenome.kernels.assembly_graph_cpu import (
-    BASE,
     COUNT,
     DST,
-    ENTRIES,
-    ENTRY,
-    IN_FIRST,
-    IN_N,
-    LAST_BASE,
-    MAPPED,
-    NON_UNIQUE,
-    OUT_FIRST,
-    OUT_NEXT,
-    SRC,
     TABLE_STAMP,
-    add_vertex,
     append_edge,
     find_edge,
 )
-from gpugenome.kernels.assembly_threading_cpu import (
+from gpugenome.kernels.assembly_threading_scalar import (
     BASE_N,
     KMER_AT,
     KMER_REPEATS,
     KMER_VERTEX,
-    READ,
-    SAMPLE,
     SLOT,
     SLOT_STAMP,
-    START,
-    STOP,
+    append_run,
+    count_backwards,
+    edge_with,
+    make_vertex,
+    mark_repeat,
+    new_kmer,
 )
 from gpugenome.kernels.launch import jit
 
@@ -107,24 +97,13 @@ def find_kmer(at, k, h, text, g, kmer, kmer_hash, slot):
         if kmer_hash[i] == h and same_bases(text, kmer[i, KMER_AT], at, k):
             return i
         s = (s + 1) & (size - 1)
-    i = g[ENTRIES]
-    g[ENTRIES] = i + 1
-    slot[s, SLOT] = i
-    slot[s, SLOT_STAMP] = stamp
-    kmer[i, KMER_AT] = at
-    kmer[i, KMER_VERTEX] = -1
-    kmer[i, KMER_REPEATS] = 0
-    kmer_hash[i] = h
-    return i
+    return new_kmer(at, s, h, g, kmer, kmer_hash, slot)
 
 
 @jit
 def enter_repeat(i, k, power, text, prefix, g, kmer, kmer_hash, slot):
     """Enter the k-mer at position i as not unique."""
-    x = find_kmer(i, k, window_hash(prefix, i, k, power), text, g, kmer, kmer_hash, slot)
-    if not kmer[x, KMER_REPEATS]:
-        kmer[x, KMER_REPEATS] = 1
-        g[NON_UNIQUE] += 1
+    mark_repeat(find_kmer(i, k, window_hash(prefix, i, k, power), text, g, kmer, kmer_hash, slot), g, kmer)
 
 
 @jit
@@ -136,41 +115,12 @@ def usable_runs(text, qual, begin, stop, sample, min_quality, shortest, run, n):
     start = np.int64(-1)
     for i in range(begin, stop + 1):
         if i == stop or text[i] == BASE_N or qual[i] < min_quality:
-            if start >= 0 and i - start >= shortest:
-                run[n, READ] = begin
-                run[n, START] = start
-                run[n, STOP] = i
-                run[n, SAMPLE] = sample
-                n += 1
+            if start >= 0:
+                n = append_run(begin, start, i, sample, shortest, run, n)
             start = -1
         elif start < 0:
             start = i
     return n
-
-
-@jit
-def _make_vertex(v, g, text, at, k, entry, kmer):
-    """A vertex for the k-mer at a position; the map takes it if the k-mer is unique and has none."""
-    i = add_vertex(v, g, at, k)
-    v[i, BASE] = text[at + k - 1]
-    v[i, ENTRY] = entry
-    if not kmer[entry, KMER_REPEATS] and kmer[entry, KMER_VERTEX] < 0:
-        kmer[entry, KMER_VERTEX] = i
-        g[MAPPED] += 1
-    return i
-
-
-@jit
-def _count_backwards(v, e, vertex, text, at, k):
-    """Add a pass to the unbranched edges before a start vertex that spell its k-mer."""
-    offset = k - 2
-    while offset >= 0 and v[vertex, IN_N] == 1:
-        x = v[vertex, IN_FIRST]
-        vertex = e[x, SRC]
-        if v[vertex, BASE] != text[at + offset]:
-            return
-        e[x, COUNT] += 1
-        offset -= 1
 
 
 @jit
@@ -191,13 +141,10 @@ def thread(start, stop, k, power, is_ref, ref_entry, text, prefix, v, e, g, kmer
     began = entry
     vertex = np.int64(kmer[entry, KMER_VERTEX])
     if vertex < 0:
-        vertex = _make_vertex(v, g, text, at, k, entry, kmer)
-    _count_backwards(v, e, vertex, text, at, k)
+        vertex = make_vertex(v, g, text, at, k, entry, kmer)
+    count_backwards(v, e, vertex, text, at, k - 2)
     for i in range(at + 1, stop - k + 1):
-        base = text[i + k - 1]
-        x = v[vertex, OUT_FIRST]
-        while x >= 0 and e[x, LAST_BASE] != base:
-            x = e[x, OUT_NEXT]
+        x = edge_with(v, e, vertex, text[i + k - 1])
         if x >= 0:
             e[x, COUNT] += 1
             vertex = np.int64(e[x, DST])
@@ -205,7 +152,7 @@ def thread(start, stop, k, power, is_ref, ref_entry, text, prefix, v, e, g, kmer
         entry = find_kmer(i, k, window_hash(prefix, i, k, power), text, g, kmer, kmer_hash, slot)
         target = np.int64(-1) if entry == ref_entry else np.int64(kmer[entry, KMER_VERTEX])
         if target < 0:
-            target = _make_vertex(v, g, text, i, k, entry, kmer)
+            target = make_vertex(v, g, text, i, k, entry, kmer)
         if find_edge(v, e, vertex, target) < 0:
             x = append_edge(v, e, g, vertex, target, 0, is_ref)
             e[x, COUNT] = 1
