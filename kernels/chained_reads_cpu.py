@@ -27,7 +27,7 @@ from gpugenome.kernels.aligner_fields import (
 from gpugenome.kernels.chaining_cpu import NODE_COLUMNS, build_chains, filter_chains, repetitive_bases
 from gpugenome.kernels.introsort_cpu import WAITING
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.seeding_cpu import encode_read, pack_read, seed_intervals
+from gpugenome.kernels.seeding_cpu import LOOKED_AHEAD, ask_ahead, encode_read, pack_read, seed_intervals
 
 
 @jit
@@ -63,10 +63,10 @@ def store_chains(seeds, chains, order, n, kept, at, kept_seeds, seed_at):
 
 
 @jit
-def chain_reads(begin, end, data, seq_start, seq_length, words, sa, first, offsets, alt, opt, ratios, chained):
+def chain_reads(begin, end, data, seq_start, seq_length, words, sa, first, unique, offsets, alt, opt, ratios, chained):
     """Chains of reads begin..end: chained[i] (int32[CHAINED_COLUMNS]) and the tables of chains and seeds, see `aligner_fields`.
 
-    data, seq_start, seq_length: the reads as in `FastqBatch`. words, sa, first, offsets: as in `SearchIndex`. alt: bool[contigs].
+    data, seq_start, seq_length: the reads as in `FastqBatch`. words, sa, first, unique, offsets: as in `SearchIndex`. alt: bool[contigs].
     opt: int64[OPTIONS], ratios: float32[RATIOS]. Returns (kept, kept_seeds).
     """
     longest = 1
@@ -81,9 +81,10 @@ def chain_reads(begin, end, data, seq_start, seq_length, words, sa, first, offse
     chains = np.empty((256, CHAIN_COLUMNS), np.int64)
     tree = np.empty((128, NODE_COLUMNS), np.int64)
     order, waiting = np.empty(256, np.int64), np.empty((WAITING, 3), np.int64)
-    scratch = np.empty((3, 256), np.int64)
+    scratch, places = np.empty((3, 256), np.int64), np.zeros(LOOKED_AHEAD, np.int64)
     used, seeds_used = 0, np.int64(0)
     for i in range(begin, end):
+        ask_ahead(i, end, data, seq_start, seq_length, words, sa, first, unique, opt, places)
         length = seq_length[i]
         for c in range(CHAINED_COLUMNS):
             chained[i, c] = 0
@@ -92,10 +93,10 @@ def chain_reads(begin, end, data, seq_start, seq_length, words, sa, first, offse
         encode_read(data, seq_start[i], length, codes[0], codes[1], codes[2])
         pack_read(codes[2], length, reverse, limit)
         pack_read(codes[0], length, forward, limit)
-        k = seed_intervals(words, sa, first, opt, forward, reverse, limit, length, intervals)
+        k = seed_intervals(words, sa, first, unique, opt, forward, reverse, limit, length, intervals)
         while k > intervals.shape[0]:
             intervals = np.empty((2 * k, 4), np.int64)
-            k = seed_intervals(words, sa, first, opt, forward, reverse, limit, length, intervals)
+            k = seed_intervals(words, sa, first, unique, opt, forward, reverse, limit, length, intervals)
         n, seeds, chains, tree, order = build_chains(intervals, k, sa, offsets, alt, opt, seeds, chains, tree, order, waiting)
         if scratch.shape[1] < chains.shape[0]:
             scratch = np.empty((3, chains.shape[0]), np.int64)

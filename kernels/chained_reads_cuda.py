@@ -71,10 +71,10 @@ def pack_letters(data, at, length, forward, reverse, limit):
 
 
 @kernel(blocks_per_sm=5)
-def find_intervals(begin, end, data, seq_start, seq_length, words, sa, first, opt, forward, reverse, limit, intervals, found):
+def find_intervals(begin, end, data, seq_start, seq_length, words, sa, first, unique, opt, forward, reverse, limit, intervals, found):
     """Match intervals of reads begin..end and what is `found` of each. Thread: a read.
 
-    data, seq_start, seq_length, words, sa, first, opt: as in chained_reads_cpu. Neighbouring reads lie side by side in scratch: forward,
+    data, seq_start, seq_length, words, sa, first, unique, opt: as in chained_reads_cpu. Neighbouring reads lie side by side in scratch: forward,
     reverse: uint64[longest // 32 + 4, n], limit: int32[longest + 1, n]; and in intervals: int64[k, 4, n].
     """
     i = begin + cuda.grid(1)
@@ -87,7 +87,7 @@ def find_intervals(begin, end, data, seq_start, seq_length, words, sa, first, op
     elif length >= opt[MIN_SEED]:
         mine = intervals[:, :, i]
         pack_letters(data, seq_start[i], length, forward[:, i], reverse[:, i], limit[:, i])
-        count = np.int64(seed_intervals(words, sa, first, opt, forward[:, i], reverse[:, i], limit[:, i], length, mine))
+        count = np.int64(seed_intervals(words, sa, first, unique, opt, forward[:, i], reverse[:, i], limit[:, i], length, mine))
         if count > intervals.shape[0]:
             count = np.int64(-1)
         else:
@@ -99,7 +99,7 @@ def find_intervals(begin, end, data, seq_start, seq_length, words, sa, first, op
 
 @kernel(block=256)
 def list_seeds(begin, end, intervals, found, opt, first_read, slot, work):
-    """The work list of `look_up`: row << 20 | length for each seed, -1 in slots that are left over. Thread: a read.
+    """The work list of `look_up`: row (or -1 - place) << 20 | length for each seed, -1 in slots that are left over. Thread: a read.
 
     Items are reads first_read + begin .. first_read + end; read i's slots of work (int64) are slot[i] - slot[first_read] up to
     slot[i + 1] - slot[first_read] (int64[n + 1], multiples of 4); none for reads that are left out.
@@ -129,9 +129,10 @@ def look_up(begin, end, sa, offsets, opt, work):
     if j >= end:
         return
     word = work[j]
-    if word < 0:
+    if word == -1:
         return
-    r = np.int64(sa[word >> _SIZE_BITS])
+    row = word >> _SIZE_BITS
+    r = np.int64(sa[row]) if row >= 0 else -1 - row
     contig = seed_contig(offsets, opt[LENGTH], r, word & ((1 << _SIZE_BITS) - 1))
     work[j] = contig << _PLACE_BITS | r if contig >= 0 else np.int64(-1)
 

@@ -258,7 +258,8 @@ def build_chains(intervals, count, sa, offsets, alt, opt, seeds, chains, tree, o
         q, size = intervals[i, 0], intervals[i, 1] - intervals[i, 0]
         step, times = occurrences(intervals[i, 3], opt[MAX_OCCURRENCES])
         for t in range(times):
-            r = np.int64(sa[intervals[i, 2] + t * step])
+            row = intervals[i, 2] + t * step
+            r = np.int64(sa[row]) if row >= 0 else -1 - row
             contig = seed_contig(offsets, opt[LENGTH], r, size)
             if contig < 0:
                 continue

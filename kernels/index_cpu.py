@@ -7,8 +7,9 @@ as the bases do. Source: specification chapter "bwa_mem", section 2.
 
 import numpy as np
 
-from gpugenome.kernels.bits import set_bits
+from gpugenome.kernels.bits import leading_zeros, set_bits
 from gpugenome.kernels.launch import jit
+from gpugenome.kernels.seeding_cpu import NOT_UNIQUE, window
 
 BLOCK = 128  # symbols of one block of `.bwt`
 SAMPLING = 32  # rows from one entry of `.sa` to the next
@@ -177,3 +178,33 @@ def count_prefixes(codes, k, first):
     for i in range(codes.size - 1, -1, -1):
         x = (x >> 2) | (np.int64(codes[i]) << (2 * (k - 1)))
         first[(x & mask) + 1] += 1
+
+
+@jit
+def _shared_bases(words, total, p, q):
+    """Bases that two suffixes share, NOT_UNIQUE at most."""
+    most = min(total - max(p, q), NOT_UNIQUE)
+    at = np.int64(0)
+    while at < most:
+        x = window(words, p + at) ^ window(words, q + at)
+        if x != 0:
+            return min(most, at + (leading_zeros(x) >> 1))
+        at += 32
+    return most
+
+
+@jit
+def unique_lengths(begin, end, words, sa, unique):
+    """unique[sa[row]], rows begin + 1 .. end + 1: bases that its suffix needs to differ from its neighbours, NOT_UNIQUE at most.
+
+    words: the packed text. sa: all rows. The suffix of a row whose neighbour begins with it needs more bases than it has.
+    """
+    total = np.int64(sa[0])
+    before = np.int64(sa[begin])
+    here = np.int64(sa[begin + 1])
+    shared = _shared_bases(words, total, before, here)
+    for row in range(begin + 1, end + 1):
+        after = np.int64(sa[row + 1]) if row + 1 < sa.size else total
+        more = _shared_bases(words, total, here, after)
+        unique[here] = min(max(shared, more) + 1, NOT_UNIQUE)
+        here, shared = after, more

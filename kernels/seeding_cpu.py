@@ -9,7 +9,12 @@ import numpy as np
 from gpugenome.kernels.aligner_fields import LENGTH, MAX_INTERVAL, MIN_SEED, PREFIX, SEARCH_PREFIX, SPLIT_LENGTH, SPLIT_WIDTH
 from gpugenome.kernels.bits import leading_zeros
 from gpugenome.kernels.launch import jit
+from gpugenome.kernels.memory import address_of, prefetch
 
+LOOKED_AHEAD = 32
+"""A power of two: `ask_ahead` begins with the read three quarters of it further on."""
+NOT_UNIQUE = 255
+"""In the table of unique matches: they have so many bases or more, or the text ends before."""
 CODE = np.full(256, 4, np.uint8)
 for _i, _c in enumerate(b"ACGT"):
     CODE[_c] = CODE[_c + 32] = _i
@@ -98,35 +103,37 @@ def _bucket(first, read, b, opt):
 
 @jit
 def longest(words, sa, first, opt, read, b, n, least):
-    """(length, row) of the longest read[b:b+m], m <= n, that occurs `least` times; row: where read[b:b+n] would stand.
+    """(length, place) of the longest read[b:b+m], m <= n, that occurs `least` times; place: position of one that does in the text.
 
-    Only matches of at least SEARCH_PREFIX bases are looked for; where there is none the length is SEARCH_PREFIX - 1.
+    Only matches of at least SEARCH_PREFIX bases are looked for; where there is none the length is SEARCH_PREFIX - 1, the place -1.
     """
     k = opt[SEARCH_PREFIX]
-    short = k - 1
+    none = k - 1, np.int64(-1)
     if n < k:
-        return short, np.int64(-1)
+        return none
     lo, hi = _bucket(first, read, b, opt)
     if hi - lo < least:
-        return short, np.int64(-1)
+        return none
     total = 2 * opt[LENGTH]
     if hi - lo == 1:
-        return max(short, common_prefix(words, np.int64(sa[lo]), total, read, b, n, 0)), lo
+        p = np.int64(sa[lo])
+        m = common_prefix(words, p, total, read, b, n, 0)
+        return (m, p) if m >= k else none  # the text's last suffixes lie among those that go on with A
     row = _first_row(words, sa, total, read, b, n, 0, lo, hi, False)
     i, j = row - 1, row
     left = common_prefix(words, np.int64(sa[i]), total, read, b, n, 0) if i >= lo else np.int64(-1)
     right = common_prefix(words, np.int64(sa[j]), total, read, b, n, 0) if j < hi else np.int64(-1)
-    best = np.int64(-1)
+    best, at = np.int64(-1), row
     for _ in range(least):
         if left >= right:
-            best = left
+            best, at = left, i
             i -= 1
             left = common_prefix(words, np.int64(sa[i]), total, read, b, n, 0) if i >= lo else np.int64(-1)
         else:
-            best = right
+            best, at = right, j
             j += 1
             right = common_prefix(words, np.int64(sa[j]), total, read, b, n, 0) if j < hi else np.int64(-1)
-    return max(best, short), row
+    return (best, np.int64(sa[at])) if best >= k else none
 
 
 @jit
@@ -158,47 +165,136 @@ def _note(intervals, count, b, e, row, rows):
 
 
 @jit
-def _matches(words, sa, first, opt, forward, reverse, length, begin, end, reach, last, least, intervals, count):
-    """Append the maximal matches that occur `least` times, have MIN_SEED bases, begin at `last` or before and end after `reach`.
+def _matches(words, sa, first, opt, forward, reverse, length, begin, end, middle, least, intervals, count):
+    """Append the maximal matches that occur `least` times, have MIN_SEED bases and hold the base `middle`.
 
-    begin..end: the bases without N around them. Returns the number of intervals.
+    begin..end: the bases without N around it. Returns the number of intervals.
     """
     k = opt[MIN_SEED]
-    b = begin
-    whole = least == 1
-    while b <= last:
+    b, reach = begin, middle
+    while b <= middle:
         stop = max(reach + 1, b + k)
         if stop > end:
             break
-        if not whole:
-            # Every match that is left holds a base before `stop`: it cannot begin before the longest one that ends there does.
-            m, _ = longest(words, sa, first, opt, reverse, length - stop, stop - begin, least)
-            if stop - m > b:
-                b = stop - m
-                continue
-        whole = False
+        # Every match that is left holds a base before `stop`: it cannot begin before the longest one that ends there does.
+        m, _ = longest(words, sa, first, opt, reverse, length - stop, stop - begin, least)
+        if stop - m > b:
+            b = stop - m
+            continue
         m, _ = longest(words, sa, first, opt, forward, b, end - b, least)
-        if m >= k:
-            row, rows = _rows(words, sa, first, opt, forward, b, m)
-            _note(intervals, count, b, b + m, row, rows)
-            count += 1
-            reach = b + m
+        row, rows = _rows(words, sa, first, opt, forward, b, m)
+        _note(intervals, count, b, b + m, row, rows)
+        count += 1
+        reach = b + m
     return count
 
 
 @jit
-def _third_round(words, sa, first, opt, forward, limit, length, intervals, count):
-    """Append the shortest matches of more than MIN_SEED bases with fewer than MAX_INTERVAL rows, one after the other."""
+def _first_round(words, sa, first, unique, opt, forward, reverse, length, begin, end, intervals, count):
+    """Append the maximal matches of MIN_SEED bases within begin..end, which hold no N. Returns the number of intervals.
+
+    Where the text of a match that occurs once goes on like the read after the base at which it ends, matches across that base are
+    short: on either side they reach no further than what occurs nowhere else.
+    """
+    k, total = opt[MIN_SEED], 2 * opt[LENGTH]
+    b, reach = begin, begin  # what is left begins at b or later and ends after `reach`
+    m, p = longest(words, sa, first, opt, forward, b, end - b, 1)
+    while True:  # read[b:b+m] is as long as a match can be from b on, and to the left too if it has MIN_SEED bases
+        e = b + m
+        single = p >= 0 and unique[p] <= min(m, NOT_UNIQUE - 1)
+        if m >= k:
+            if single:
+                _note(intervals, count, b, e, -1 - p, 1)
+            else:
+                row, rows = _rows(words, sa, first, opt, forward, b, m)
+                _note(intervals, count, b, e, row, rows)
+            count += 1
+            reach = e
+        if e >= end:
+            return count
+        beyond, after, place = end + k + 1, np.int64(0), np.int64(-1)
+        if single:
+            reach = e
+            b = max(b, e + 1 - (unique[total - p - m] if unique[total - p - m] < NOT_UNIQUE else m))
+            place = p + m + 1
+            if place < total and e + 1 < end:
+                after = common_prefix(words, place, total, forward, e + 1, end - e - 1, 0)
+                if unique[place] <= min(after, NOT_UNIQUE - 1):
+                    beyond = e + 1 + unique[place]  # what ends here or later begins after e
+        while True:
+            stop = max(reach + 1, b + k)
+            if stop >= beyond:
+                b, m, p = e + 1, after, place
+                break
+            if stop > end:
+                return count
+            m, _ = longest(words, sa, first, opt, reverse, length - stop, stop - begin, 1)
+            if stop - m > b:
+                b = stop - m
+                continue
+            m, p = longest(words, sa, first, opt, forward, b, end - b, 1)
+            break
+
+
+@jit
+def _second_round(words, sa, first, unique, opt, forward, reverse, limit, length, b, e, row, rows, intervals, count):
+    """Append the maximal matches of MIN_SEED bases that hold the base in the middle of the match b..e and occur more often than it.
+
+    row, rows: of the match. Returns the number of intervals.
+    """
+    middle = (b + e) >> 1
+    if row < 0:
+        # What occurs twice ends before what occurs once does; the table says where that is as long as it lies within the match.
+        p = -1 - row - b
+        x = middle
+        if x + unique[p + x] <= e:
+            while x >= b and unique[p + x] < NOT_UNIQUE and x + unique[p + x] - 1 > middle:
+                x -= 1
+            if x >= b and unique[p + x] < NOT_UNIQUE:
+                before = x + unique[p + x] - 1
+                for y in range(x + 1, middle + 1):
+                    m = np.int64(unique[p + y]) - 1
+                    if y + m > before and m >= opt[MIN_SEED]:
+                        row, rows = _rows(words, sa, first, opt, forward, y, m)
+                        _note(intervals, count, y, y + m, row, rows)
+                        count += 1
+                    before = y + m
+                return count
+    begin = b
+    while begin > 0 and limit[begin - 1] > begin - 1:
+        begin -= 1
+    return _matches(words, sa, first, opt, forward, reverse, length, begin, np.int64(limit[b]), middle, rows + 1, intervals, count)
+
+
+@jit
+def _third_round(words, sa, first, unique, opt, forward, limit, length, intervals, found, count):
+    """Append the shortest matches of more than MIN_SEED bases with fewer than MAX_INTERVAL rows, one after the other.
+
+    intervals[:found]: those of the first round. Returns the number of intervals.
+    """
     shortest = opt[MIN_SEED] + 1
     most = opt[MAX_INTERVAL]
-    x = np.int64(0)
+    x, i = np.int64(0), 0
     while x < length:
         end = np.int64(limit[x])
-        if x + shortest > end:
+        stop = x + shortest
+        if stop > end:
             x = end + 1
             continue
+        while i < found and intervals[i, 1] < stop:
+            i += 1
+        if i == found:
+            break
+        if intervals[i, 0] > x:  # in no match of the first round, so nowhere in the text
+            x = stop
+            continue
+        p = -1 - intervals[i, 2] + x - intervals[i, 0]
+        if intervals[i, 2] < 0 and most > 1 and unique[p] <= min(shortest, NOT_UNIQUE - 1):
+            _note(intervals, count, x, stop, -1 - p, 1)
+            count += 1
+            x = stop
+            continue
         row, rows = _rows(words, sa, first, opt, forward, x, shortest)
-        stop = x + shortest
         if rows >= most:
             m, _ = longest(words, sa, first, opt, forward, x, end - x, most)
             stop = x + m + 1
@@ -211,6 +307,37 @@ def _third_round(words, sa, first, opt, forward, limit, length, intervals, count
             count += 1
         x = stop
     return count
+
+
+@jit
+def ask_ahead(i, end, data, seq_start, seq_length, words, sa, first, unique, opt, places):
+    """Ask for the memory that the first searches of the reads after read i will need, of three reads the next step each.
+
+    places: int64[LOOKED_AHEAD], zeros at the beginning; what is known of reads i + 1 ...
+    """
+    step, mask = LOOKED_AHEAD >> 2, LOOKED_AHEAD - 1
+    j = i + step
+    if j < end:
+        p = np.int64(sa[places[j & mask]])
+        for k in range(2):
+            prefetch(address_of(words) + ((p >> 5) << 3) + 64 * k)
+        for k in range(3):
+            prefetch(address_of(unique) + p + 64 * k)
+    j += step
+    if j < end:
+        x = places[j & mask]
+        row = min((np.int64(first[x]) + np.int64(first[x + 1])) >> 1, sa.size - 1)
+        places[j & mask] = row
+        prefetch(address_of(sa) + row * sa.itemsize)
+    j += step
+    if j < end:
+        x = np.int64(0)
+        if seq_length[j] >= opt[MIN_SEED]:
+            for k in range(opt[SEARCH_PREFIX]):
+                x = x << 2 | CODE[data[seq_start[j] + k]] & 3
+        x <<= (opt[PREFIX] - opt[SEARCH_PREFIX]) << 1
+        places[j & mask] = x
+        prefetch(address_of(first) + x * first.itemsize)
 
 
 @jit
@@ -229,9 +356,10 @@ def _sort_intervals(intervals, count):
 
 
 @jit
-def seed_intervals(words, sa, first, opt, forward, reverse, limit, length, intervals):
+def seed_intervals(words, sa, first, unique, opt, forward, reverse, limit, length, intervals):
     """Match intervals of a read: rows (begin, end, first row, number of rows), sorted. Returns their number.
 
+    Instead of its row, a match that occurs once may have -1 - its position in the text.
     forward, reverse: the packed read and its reverse complement; limit: `pack_read`. intervals: int64[k, 4]; where there are more
     than k, those are not complete, and the number that is returned is no more than a hint of how much room they need.
     """
@@ -240,23 +368,17 @@ def seed_intervals(words, sa, first, opt, forward, reverse, limit, length, inter
     while begin < length:
         end = np.int64(limit[begin])
         if end > begin:
-            count = _matches(words, sa, first, opt, forward, reverse, length, begin, end, begin, end, 1, intervals, count)
+            count = _first_round(words, sa, first, unique, opt, forward, reverse, length, begin, end, intervals, count)
         begin = end + 1
-    found = min(count, intervals.shape[0])
+    if count > intervals.shape[0]:
+        return count
+    found = count
     for i in range(found):
-        b, e = intervals[i, 0], intervals[i, 1]
-        if e - b < opt[SPLIT_LENGTH] or intervals[i, 3] > opt[SPLIT_WIDTH]:
-            continue
-        begin = b
-        while begin > 0 and limit[begin - 1] > begin - 1:
-            begin -= 1
-        middle = (b + e) >> 1
-        count = _matches(
-            words, sa, first, opt, forward, reverse, length, begin, np.int64(limit[b]), middle, middle, intervals[i, 3] + 1, intervals,
-            count,
-        )  # fmt: skip
+        b, e, row, rows = intervals[i, 0], intervals[i, 1], intervals[i, 2], intervals[i, 3]
+        if e - b >= opt[SPLIT_LENGTH] and rows <= opt[SPLIT_WIDTH]:
+            count = _second_round(words, sa, first, unique, opt, forward, reverse, limit, length, b, e, row, rows, intervals, count)
     if opt[MAX_INTERVAL] > 0:
-        count = _third_round(words, sa, first, opt, forward, limit, length, intervals, count)
+        count = _third_round(words, sa, first, unique, opt, forward, limit, length, intervals, found, count)
     if count <= intervals.shape[0]:
         _sort_intervals(intervals, count)
     return count

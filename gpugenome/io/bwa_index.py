@@ -2,7 +2,8 @@
 
 Source: specification chapter "bwa_mem", section 2. `.search`: int64[8] (magic, version, 2L, prefix length, bytes of a row number,
 CRC-32 of `.pac`, 0, 0), the prefix table, zeros up to a multiple of 4096 bytes, the suffix array, zeros up to a multiple of 8 bytes,
-the packed doubled text.
+the packed doubled text, and a byte for each of its bases (`SearchIndex.unique`;
+files of version 1 end before it).
 """
 
 import mmap
@@ -18,7 +19,7 @@ from gpugenome.steps.index import Bwt, PackedReference, SearchIndex
 
 SUFFIXES = (".amb", ".ann", ".pac", ".bwt", ".sa")
 _MAGIC = int.from_bytes(b"GPGSRCH\1", "little")
-_VERSION = 1
+_VERSION = 2
 
 
 def pack(reference) -> PackedReference:
@@ -78,7 +79,7 @@ def write_index(prefix, packed: PackedReference, bwt: Bwt, index: SearchIndex) -
     header = _search_header(index, pac)
     used = header.nbytes + index.first.nbytes
     parts[".search"] = [header, index.first, bytes(_rounded(used, 4096) - used), index.sa]
-    parts[".search"] += [bytes(_rounded(index.sa.nbytes, 8) - index.sa.nbytes), index.words]
+    parts[".search"] += [bytes(_rounded(index.sa.nbytes, 8) - index.sa.nbytes), index.words, index.unique]
     with AtomicOutput(f"{prefix}.search") as main:
         for suffix, pieces in parts.items():
             output = main if suffix == ".search" else main.also(f"{prefix}{suffix}")
@@ -150,11 +151,11 @@ def _read_bwt(prefix, codes) -> Bwt:
     return Bwt(int(head[0]), head[1:].copy(), body[40:].view(np.uint32), sampled[56:].view(np.uint64))
 
 
-def _read_search(path, contigs, crc) -> SearchIndex:
+def _read_search(path, contigs, crc, threads) -> SearchIndex:
     total, names, comments, offsets, lengths = contigs
     data = _map(path, 64)
     magic, version, n, k, width, digest = (int(x) for x in data[:48].view(np.int64))
-    if magic != _MAGIC or version != _VERSION:
+    if magic != _MAGIC or not 1 <= version <= _VERSION:
         raise InputError(path, "is from another version of gpugenome: remove it, or run `gpugenome index` again")
     if n != 2 * total or digest != crc:
         raise InputError(path, "belongs to another reference than the .pac file beside it: run `gpugenome index` again")
@@ -163,11 +164,14 @@ def _read_search(path, contigs, crc) -> SearchIndex:
     at = _rounded(table_end, 4096)
     end = at + (n + 1) * width
     words_at = at + _rounded(end - at, 8)
-    if data.size != words_at + 8 * (n // 32 + 3):
+    unique_at = words_at + 8 * (n // 32 + 3)
+    if data.size != unique_at + (n if version > 1 else 0):
         raise InputError(path, "is truncated: run `gpugenome index` again")
+    words, sa = data[words_at:unique_at].view(np.uint64), data[at:end].view(kind)
+    unique = data[unique_at:] if version > 1 else step.unique_lengths(words, sa, threads)
     return SearchIndex(
-        names, comments, offsets, lengths, total, data[words_at:].view(np.uint64), data[at:end].view(kind), k, data[64:table_end].view(kind)
-    )
+        names, comments, offsets, lengths, total, words, sa, k, data[64:table_end].view(kind), unique
+    )  # fmt: skip
 
 
 def read_index(prefix, threads: int = 1) -> SearchIndex:
@@ -180,7 +184,7 @@ def read_index(prefix, threads: int = 1) -> SearchIndex:
     contigs = _read_ann(f"{prefix}.ann")
     codes, crc = _read_codes(f"{prefix}.pac", contigs[0])
     if os.path.exists(f"{prefix}.search"):
-        return _read_search(f"{prefix}.search", contigs, crc)
+        return _read_search(f"{prefix}.search", contigs, crc, threads)
     _, names, comments, offsets, lengths = contigs
     packed = PackedReference(codes, np.empty((0, 3), np.int64), names, comments, offsets, lengths)
     return step.search_index(packed, step.expand(_read_bwt(prefix, codes), threads), threads)

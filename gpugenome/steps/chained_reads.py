@@ -74,7 +74,7 @@ class Chainer:
 
     def __post_init__(self):
         x = self.index
-        self._arrays = x.words, x.sa, x.first, x.offsets, self.alt, self.values, self.ratios
+        self._arrays = x.words, x.sa, x.first, x.unique, x.offsets, self.alt, self.values, self.ratios
         self._there = None  # the same on the GPU
         self._twin = self.backend.kernels("chained_reads")
         if self._twin.on_gpu:
@@ -130,7 +130,7 @@ class Chainer:
 
     def _on_gpu(self, twin: Twin, reads) -> ChainedReads:
         """Chains of the reads that fit; the others have CHAINS -1."""
-        words, sa, first, contig_offset, alt, values, ratios = self._there
+        words, sa, first, unique, contig_offset, alt, values, ratios = self._there
         n, limits = len(reads), self.limits
         longest = min(int(reads.seq_length.max()), limits.bases)
         low, high = int(reads.seq_start.min()), int((reads.seq_start + reads.seq_length).max())
@@ -139,7 +139,7 @@ class Chainer:
         limit, intervals = twin.empty((longest + 1, n), np.int32), twin.empty((limits.intervals, 4, n), np.int64)
         found = twin.empty((twin.module.FOUND_ROWS, n), np.int64)
         twin.run(
-            "find_intervals", n, data, start, length, words, sa, first, values, forward, reverse, limit, intervals, found
+            "find_intervals", n, data, start, length, words, sa, first, unique, values, forward, reverse, limit, intervals, found
         )
         seeds = twin.take(found)[0][twin.module.ALL_SEEDS]
         slot = np.zeros(n + 1, np.int64)

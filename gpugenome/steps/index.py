@@ -156,6 +156,7 @@ class SearchIndex:
     names, comments, offsets, lengths: the contigs, as in `PackedReference`. length: L, bases of the forward strand.
     words: uint64, the packed doubled text. sa: uint32 or int64[2L+1], the full suffix array.
     prefix: bases that the table takes. first: uint32 or int64[4^prefix+1], first row a prefix.
+    unique: uint8[2L], bases from each position on that occur once in the doubled text; NOT_UNIQUE: as many or more, or none do.
     """
 
     names: list[str]
@@ -167,6 +168,14 @@ class SearchIndex:
     sa: np.ndarray
     prefix: int
     first: np.ndarray
+    unique: np.ndarray
+
+
+def unique_lengths(words: np.ndarray, sa: np.ndarray, threads: int = 1) -> np.ndarray:
+    """`SearchIndex.unique` of a packed doubled text."""
+    unique = np.empty(sa.size - 1, np.uint8)
+    run_chunks(kernel.unique_lengths, unique.size, threads, words, sa, unique)
+    return unique
 
 
 def search_index(packed: PackedReference, sa: np.ndarray, threads: int = 1) -> SearchIndex:
@@ -175,7 +184,8 @@ def search_index(packed: PackedReference, sa: np.ndarray, threads: int = 1) -> S
     k = prefix_length(doubled.size)
     if sa.dtype == np.int32:
         sa = sa.view(np.uint32)
+    words = packed_words(doubled, threads)
     return SearchIndex(
-        packed.names, packed.comments, packed.offsets, packed.lengths, len(packed.codes), packed_words(doubled, threads), sa, k,
-        prefix_table(doubled, k),
+        packed.names, packed.comments, packed.offsets, packed.lengths, len(packed.codes), words, sa, k, prefix_table(doubled, k),
+        unique_lengths(words, sa, threads),
     )  # fmt: skip
