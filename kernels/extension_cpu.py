@@ -62,27 +62,49 @@ def band_limit(n, opt, band, bonus):
 
 @jit
 def _extension_row(profile, base, h, e, begin, end, left, open_del, ext_del, open_ins, ext_ins):
-    """One row of `extend` in place, for a base of the text. Returns (score of the last cell, best score, its last column)."""
-    zero = np.int32(0)
-    f, best, at = zero, zero, np.int64(-1)
-    for j in range(begin, end):
-        m = h[j]
-        h[j] = left
-        m = m + profile[base, j] if m != 0 else zero
-        up = e[j]
-        left = max(m, up, f)
-        if left >= best:
-            best, at = left, j
-        e[j] = max(up - ext_del, m - open_del, zero)
-        f = max(f - ext_ins, m - open_ins, zero)
-    return left, best, at
+    """One row of `extend` in place, for a base of the text. Returns (score of the last cell, best score, its last column).
+
+    Vectors begin at multiples of their length, so that each row loads what the one before it stored. Insertions (f) are a running
+    maximum: the score that opens one, less what its length costs.
+    """
+    lanes = simd.lane_count(h)
+    zero, none = simd.splat(np.int32(0)), simd.splat(np.int32(-1))
+    open_del, ext_del, open_ins, ext_ins = simd.splat(open_del), simd.splat(ext_del), simd.splat(open_ins), simd.splat(ext_ins)
+    lowest, stop, start = simd.splat(np.int32(begin)), simd.splat(np.int32(end)), simd.splat(left)
+    number = simd.lane_numbers(zero)
+    cost = simd.mul(number, ext_ins)
+    before, f, top, place = start, zero, none, none
+    aligned = begin - begin % lanes
+    scores = base * profile.shape[1]
+    for j in range(aligned, end, lanes):
+        column = simd.add(number, simd.splat(np.int32(j)))
+        within, cells = simd.less_equal(lowest, column), simd.greater(stop, column)
+        old, up = simd.load(h, j), simd.load(e, j)
+        m = simd.select(simd.equal(old, zero), zero, simd.add(old, simd.load(profile, scores + j)))
+        m = simd.select(within, m, zero)
+        opened = simd.running_greatest(simd.sub(m, open_ins), ext_ins)
+        from_before = simd.sub(f, cost)
+        x = simd.greatest(simd.greatest(m, up), simd.greatest(simd.shift_in_zero(opened), from_before))
+        x = simd.select(within, x, start)
+        f = simd.greatest(zero, simd.splat(simd.last_lane(simd.greatest(opened, simd.sub(from_before, ext_ins)))))
+        down = simd.greatest(zero, simd.greatest(simd.sub(up, ext_del), simd.sub(m, open_del)))
+        simd.store(e, j, simd.select(within, simd.select(cells, down, up), up))
+        kept = simd.select(simd.less_equal(column, stop), simd.shift_in(before, x), old)
+        simd.store(h, j, simd.select(within, kept, old))
+        scored = simd.select(within, simd.select(cells, x, none), none)
+        better = simd.less_equal(top, scored)
+        top, place = simd.select(better, scored, top), simd.select(better, column, place)
+        before = x
+    best = simd.largest_lane(top)
+    at = simd.largest_lane(simd.select(simd.equal(top, simd.splat(np.int32(best))), place, none))
+    return simd.last_lane(before) if end % lanes == 0 else h[end], max(best, 0), at
 
 
 @jit
 def extend(query, text, n, rows, opt, band, bonus, zdrop, start, profile, h, e, result):
     """Extend an alignment of score `start` along query[:n] and text[:rows].
 
-    Scratch: profile int32[4, >= n], h, e int32[>= n + 1]. result: int64[6], gets (score, query bases, text bases to the best cell,
+    Scratch, with a vector's length more than needed: profile int32[4, >= n], h, e int32[>= n + 1]. result: int64[6], gets (score, query bases, text bases to the best cell,
     text bases to the best cell at the query's end, its score, distance of the best cells from the diagonal).
     """
     fill_profile(query, n, opt, profile)
@@ -100,7 +122,12 @@ def extend(query, text, n, rows, opt, band, bonus, zdrop, start, profile, h, e, 
     band = band_limit(n, opt, band, bonus)
     best, best_i, best_j, to_end, end_score, off = np.int64(start), np.int64(-1), np.int64(-1), np.int64(-1), np.int64(-1), np.int64(0)
     begin, end = np.int64(0), np.int64(n)
+    whole = start + n * max(opt[MATCH], _N_SCORE) - opt[OPEN_DELETION]
     for i in range(rows):
+        if i >= n:  # what is left has deletions
+            most = whole - (i - n + 1) * ext_del
+            if most <= best and most < end_score:
+                break
         begin = max(begin, i - band)
         end = min(end, i + band + 1, n)
         left = np.int32(max(start - (open_del + ext_del * i), 0)) if begin == 0 else np.int32(0)

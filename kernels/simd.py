@@ -242,7 +242,7 @@ def sub_to_zero(typingctx, a, b):
 
 @intrinsic
 def greatest(typingctx, a, b):
-    """The larger of a and b (VU8, VI16)."""
+    """The larger of a and b (integers)."""
 
     def codegen(context, builder, sig, args):
         return _intrinsic_call(builder, "smax" if a.lane.signed else "umax", a, args)
@@ -263,6 +263,55 @@ def shift_in_zero(typingctx, a):
 
 
 @intrinsic
+def shift_in(typingctx, a, b):
+    """Lane k = b's lane k - 1, lane 0 = a's last lane."""
+
+    def codegen(context, builder, sig, args):
+        order = range(a.lanes - 1, 2 * a.lanes - 1)
+        return builder.shuffle_vector(*args, ir.Constant(ir.VectorType(_I32, a.lanes), list(order)))
+
+    return a(a, b), codegen
+
+
+@intrinsic
+def last_lane(typingctx, a):
+    """The last lane."""
+
+    def codegen(context, builder, sig, args):
+        return builder.extract_element(args[0], ir.Constant(_I32, a.lanes - 1))
+
+    return a.lane(a), codegen
+
+
+@intrinsic
+def lane_numbers(typingctx, a):
+    """Lane k = k, in a vector like a (VI32, VI64)."""
+
+    def codegen(context, builder, sig, args):
+        return ir.Constant(a.llvm_type, list(range(a.lanes)))
+
+    return a(a), codegen
+
+
+@intrinsic
+def running_greatest(typingctx, a, step):
+    """Lane k = the largest of 0 - step and a's lanes i <= k, less step * (k - i) (VI32). step: a vector, not negative."""
+
+    def codegen(context, builder, sig, args):
+        value, step = args
+        zero, shift = ir.Constant(a.llvm_type, [0] * a.lanes), 1
+        while shift < a.lanes:
+            order = [a.lanes] * shift + list(range(a.lanes - shift))
+            moved = builder.shuffle_vector(value, zero, ir.Constant(ir.VectorType(_I32, a.lanes), order))
+            less = builder.mul(step, ir.Constant(a.llvm_type, [shift] * a.lanes))
+            value = _intrinsic_call(builder, "smax", a, [value, builder.sub(moved, less)])
+            shift *= 2
+        return value
+
+    return a(a, step), codegen
+
+
+@intrinsic
 def any_greater(typingctx, a, b):
     """Whether a > b in any lane (VU8, VI16)."""
 
@@ -276,7 +325,7 @@ def any_greater(typingctx, a, b):
 
 @intrinsic
 def largest_lane(typingctx, a):
-    """The largest number of all lanes, int64 (VU8, VI16)."""
+    """The largest number of all lanes, int64 (VU8, VI16, VI32)."""
 
     def codegen(context, builder, sig, args):
         name = f"llvm.vector.reduce.{'smax' if a.lane.signed else 'umax'}.v{a.lanes}i{a.lane.bitwidth}"
