@@ -68,6 +68,16 @@ def test_prefix_table_gives_the_rows_of_each_prefix():
     assert np.array_equal(step.prefix_table(codes, 4), np.searchsorted(number, np.arange(257)))
 
 
+def test_unique_lengths_are_the_shortest_matches_that_occur_once():
+    for codes in texts():
+        doubled = step.double(codes)
+        unique = step.unique_lengths(step.packed_words(doubled), step.suffix_array(doubled))
+        text = bytes(doubled + 1)
+        for p, n in enumerate(unique.tolist()):
+            once = [m for m in range(1, len(text) - p + 1) if text.find(text[p : p + m]) == text.rfind(text[p : p + m])]
+            assert n == (min(once[0], 255) if once else min(len(text) - p + 1, 255))
+
+
 @needs_bwa
 @pytest.mark.parametrize("name", ["demo", "made"])
 def test_files_are_those_of_bwa_index(name, demo, tmp_path):
@@ -143,6 +153,15 @@ def test_a_changed_reference_is_refused(indexed):
     indexed.write_text(text.replace("chr2", "chrX", 1))
     with pytest.raises(InputError, match="other contigs"):
         bwa_index.check_reference(index, Reference(indexed), indexed)
+
+
+def test_a_file_of_the_first_version_serves_as_well(indexed):
+    """It lacks the table at the end, which is made in memory."""
+    whole = bwa_index.read_index(indexed)
+    path = indexed.with_name(indexed.name + ".search")
+    data = path.read_bytes()
+    path.write_bytes(data[:8] + b"\1" + data[9 : len(data) - 2 * whole.length])
+    assert np.array_equal(bwa_index.read_index(indexed).unique, whole.unique)
 
 
 def test_alt_file_names_the_alternate_contigs(indexed):
