@@ -74,8 +74,8 @@ def pack_letters(data, at, length, forward, reverse, limit):
 def find_intervals(begin, end, data, seq_start, seq_length, words, sa, first, unique, opt, forward, reverse, limit, intervals, found):
     """Match intervals of reads begin..end and what is `found` of each. Thread: a read.
 
-    data, seq_start, seq_length, words, sa, first, unique, opt: as in chained_reads_cpu. Neighbouring reads lie side by side in scratch: forward,
-    reverse: uint64[longest // 32 + 4, n], limit: int32[longest + 1, n]; and in intervals: int64[k, 4, n].
+    data, seq_start, seq_length, words, sa, first, unique, opt: as in chained_reads_cpu. Neighbouring reads lie side by side in
+    scratch: forward, reverse: uint64[longest // 32 + 4, n], limit: int32[longest + 1, n]; and in intervals: int64[k, 4, n].
     """
     i = begin + cuda.grid(1)
     if i >= end:

@@ -104,8 +104,9 @@ def _extension_row(profile, base, h, e, begin, end, left, open_del, ext_del, ope
 def extend(query, text, n, rows, opt, band, bonus, zdrop, start, profile, h, e, result):
     """Extend an alignment of score `start` along query[:n] and text[:rows].
 
-    Scratch, with a vector's length more than needed: profile int32[4, >= n], h, e int32[>= n + 1]. result: int64[6], gets (score, query bases, text bases to the best cell,
-    text bases to the best cell at the query's end, its score, distance of the best cells from the diagonal).
+    Scratch, with a vector's length more than needed: profile int32[4, >= n], h, e int32[>= n + 1].
+    result: int64[6], gets (score, query bases, text bases to the best cell, text bases to the best cell at the query's end, its
+    score, distance of the best cells from the diagonal).
     """
     fill_profile(query, n, opt, profile)
     open_del, ext_del = np.int32(opt[OPEN_DELETION] + opt[EXTEND_DELETION]), np.int32(opt[EXTEND_DELETION])
