@@ -40,15 +40,15 @@ class GvcfCombiner:
     """Combined record lines of some GVCFs.
 
     samples: names in the order of the columns. contigs: names. bases_of(ref_id): uint8, upper-case bases. band: blocks are cut before
-    multiples of it (0: nowhere; 1: a record for each position). intervals: int64[k, 3] or None. annotations: those of the run. by_sample:
-    as of `GvcfSweep`; a sample without a record has one missing allele then.
+    multiples of it (0: nowhere; 1: a record for each position). intervals: int64[k, 3] or None. annotations: those of the run. by_sample,
+    write_all: as of `GvcfSweep`; with by_sample a sample without a record has one missing allele.
     """
 
     def __init__(self, inputs: list[GvcfInput], samples, contigs, bases_of, annotations, intervals=None, band: int = 0, threads: int = 1,
-                 by_sample: bool = False):  # fmt: skip
+                 by_sample: bool = False, write_all: bool = False):  # fmt: skip
         self._inputs, self._samples, self._contigs, self._bases_of = inputs, list(samples), contigs, bases_of
         self._intervals, self._band, self._threads, self._annotations = intervals, band, threads, annotations
-        self._by_sample = by_sample
+        self._by_sample, self._write_all = by_sample, write_all
         self._keys = InputKeys.of([i.file.header for i in inputs], annotations)
 
     @property
@@ -59,7 +59,7 @@ class GvcfCombiner:
     def lines(self):
         """Iterator of RecordLines in the order of the genome."""
         sweep = GvcfSweep(self._inputs, self._keys, self._bases_of, self._intervals, self._band, threads=self._threads,
-                          by_sample=self._by_sample)  # fmt: skip
+                          by_sample=self._by_sample, write_all=self._write_all)  # fmt: skip
         for swept in sweep:
             yield self._format(swept)
 

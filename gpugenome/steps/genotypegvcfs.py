@@ -117,7 +117,7 @@ class JointGenotyper:
         if self._options.include_non_variant_sites:
             if len(inputs) > 1:
                 combiner = GvcfCombiner(inputs, self._names, self._contigs, self._bases_of, self._annotations, intervals, threads=threads,
-                                        by_sample=self._by_sample)  # fmt: skip
+                                        by_sample=self._by_sample, write_all=True)  # fmt: skip
                 inputs = [combiner.as_input()]
             for ref_id, rows, entries, sets in walk_positions(inputs[0], self._keys, self._bases_of, intervals, ploidy):
                 yield ref_id, merge(rows, entries, sets * samples, GENOTYPE, threads)

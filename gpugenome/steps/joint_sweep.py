@@ -77,15 +77,16 @@ def _keys(part):
 class GvcfSweep:
     """Sweeps over GVCFs.
 
-    bases_of(ref_id): uint8. intervals: int64[k, 3] or None. band: blocks are cut before multiples of it (0: nowhere). blocks: also records
-    of reference confidence only. by_sample: alleles are collected in the order of the samples' columns, as GenomicsDB does, not in that
-    of CombineGVCFs.
+    bases_of(ref_id): uint8. intervals: int64[k, 3] or None: records that overlap them are read, and (unless write_all) what is combined
+    inside them comes out, so that a block that goes on behind an interval is lost, as in CombineGVCFs. band: blocks are cut before
+    multiples of it (0: nowhere). blocks: also records of reference confidence only. by_sample: alleles are collected in the order of the
+    samples' columns, as GenomicsDB does, not in that of CombineGVCFs.
     """
 
     def __init__(self, inputs: list[GvcfInput], keys: InputKeys, bases_of, intervals=None, band: int = 0, blocks: bool = True,
-                 default_ploidy: int = 2, threads: int = 1, by_sample: bool = False):  # fmt: skip
+                 default_ploidy: int = 2, threads: int = 1, by_sample: bool = False, write_all: bool = False):  # fmt: skip
         self._pending = [_Pending(i, intervals) for i in inputs]
-        self._keys, self._bases_of, self._intervals = keys, bases_of, intervals
+        self._keys, self._bases_of, self._intervals = keys, bases_of, None if write_all else intervals
         self._band, self._blocks, self._default_ploidy, self._threads = band, blocks, default_ploidy, threads
         self._column = np.array([i.columns[0] for i in inputs]) if by_sample else None
         self._heap = np.zeros(len(inputs), np.int32)
