@@ -34,8 +34,8 @@ def make_bams(folder, ours, mb, depths, threads):
             group = r"'@RG\tID:l1\tSM:sim\tLB:lib1\tPL:ILLUMINA\tPU:l1'"
             fastq = "reads_R1.fastq.gz reads_R2.fastq.gz"
             command = (f"{ours} align -R reference.fa --fastq {fastq} --read-group {group} -O - --threads {threads} "
-                       f"| {ours} sort -I - -O - | {ours} markdup -I - -O new.bam -M metrics.txt && mv new.bam.bai {depth}x.bam.bai "
-                       f"&& mv new.bam {depth}x.bam")  # fmt: skip
+                       f"| {ours} sort -I - -O - | {ours} markdup -I - -O new.bam -M metrics.txt "
+                       f"&& samtools index new.bam {depth}x.bam.bai && mv new.bam {depth}x.bam")  # fmt: skip
         else:
             share = f"{1 + depth / most:.4f}"  # the whole number is the seed
             command = (f"samtools view -b -s {share} -o new.bam {most}x.bam && samtools index new.bam {depth}x.bam.bai && "
