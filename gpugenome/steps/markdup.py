@@ -207,7 +207,7 @@ class _Entries:
 
     def __init__(self, paired, spill, budget_bytes, threads):
         self._paired, self._spill, self._threads = paired, spill, threads
-        self._most = max(1 << 10, budget_bytes // read_ends_cpu.ENTRY.itemsize)
+        self._most = max(32, budget_bytes // read_ends_cpu.ENTRY.itemsize)
         self._rows, self._count, self._runs = np.empty(1 << 10, read_ends_cpu.ENTRY), 0, []
 
     def add(self, rows):
