@@ -205,8 +205,8 @@ _I8, _I8_2, _U8_2 = numba.i8[::1], numba.i8[:, ::1], numba.u8[:, ::1]
 _INTERVALS = numba.i8[:, :, ::1]
 SIGNATURES = {
     "find_intervals": [
-        (numba.i8, numba.i8, numba.u1[::1], _I8, _I8, numba.u8[::1], row[::1], start[::1], _I8, _U8_2, _U8_2, numba.i4[:, ::1], _INTERVALS,
-         _I8_2)
+        (numba.i8, numba.i8, numba.u1[::1], _I8, _I8, numba.u8[::1], row[::1], start[::1], numba.u1[::1], _I8, _U8_2, _U8_2,
+         numba.i4[:, ::1], _INTERVALS, _I8_2)
         for row, start in ((numba.u4, numba.u4), (numba.i8, numba.i8))
     ],
     "list_seeds": (numba.i8, numba.i8, _INTERVALS, _I8_2, _I8, numba.i8, _I8, _I8),
