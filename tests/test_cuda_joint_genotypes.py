@@ -111,7 +111,7 @@ def check_step(sites, samples):
     records = SimpleNamespace(allele_offset=made[1], code=made[3], ploidy=made[4].reshape(shape), gq=made[5].reshape(shape),
                               dp=made[6].reshape(shape), pl=made[9], pl_offset=made[10])  # fmt: skip
 
-    joint_calls.GPU_GENOTYPES = sites * samples
+    joint_calls.GPU_GENOTYPES, joint_calls.GPU_SITES = sites * samples, sites
     cpu, gpu = (joint_calls._models(records, made[2], joint_calls.GenotypeOptions(), made[7], made[8], made[-1], made[11],
                                     stacked_tables((1, 2), 4), Backend(device, 1)) for device in ("cpu", "cuda"))  # fmt: skip
     assert [a.tobytes() for a in cpu] == [a.tobytes() for a in gpu] and (cpu[0] < 0).any()

@@ -17,8 +17,9 @@ from gpugenome.kernels.vcf_text_cpu import compact
 from gpugenome.steps.joint_records import JointColumns, JointRecords, offsets
 from gpugenome.variant_fields import TextColumn
 
-GPU_GENOTYPES = 1 << 17
-"""Genotypes of a batch for which the models are worth the GPU's launches and copies."""
+GPU_GENOTYPES, GPU_SITES = 1 << 17, 1000
+"""Genotypes and sites of a batch from which on its models run on the GPU: an H100 needs some 0.14 ms a sample however few the sites are,
+as it adds up the counts of a site one sample after the other, and 16 cores 0.4 us a genotype."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ def call(records: JointRecords, ref_id: int, options: GenotypeOptions, name_orde
 
 def _models(records, length, options, hom_ref, no_call, skip, name_order, table, backend):
     """The allele frequency models: (no_variant float64 by record; absent float64, mle_count int32, used uint8 by allele)."""
-    if records.ploidy.size < GPU_GENOTYPES:
+    if records.ploidy.size < GPU_GENOTYPES or len(records.ploidy) < GPU_SITES:
         backend = Backend("cpu", backend.threads)
     twin = backend.kernels("joint_genotypes")
     with twin.alone():  # the arrays of the device go inside, when the function that holds them returns
