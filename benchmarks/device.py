@@ -146,7 +146,7 @@ def record_cases(reads, threads):
     recalibrate_cpu, recalibrate_cuda = twins("recalibrate")
     yield Case(
         "recalibrate.recalibrate", n, "record", (columns, tables), (batch.data, np.array([1 << 62])),
-        lambda out: run_chunks(recalibrate_cpu.recalibrate, n, threads, (out[0], *columns), *tables),
+        lambda out: run_chunks(recalibrate_cpu.recalibrate, n, threads, (out[0], *columns), *tables, *tool._wide),
         lambda inputs, out, _: recalibrate_cuda.recalibrate(0, n, (out[0], *inputs[0]), *inputs[1], out[1]),
     )  # fmt: skip
 
@@ -165,7 +165,7 @@ def record_cases(reads, threads):
     def count_on_cpu(out):
         counts[:] = 0
         parts = zip(chunk_bounds(len(chosen), threads), counts)
-        run_all([lambda p=p, c=c: count_cpu.count_bases(*p, *inputs, c) for p, c in parts], threads)
+        run_all([lambda p=p, c=c: count_cpu.count_bases(*p, *inputs, c, np.empty(1, np.int64)) for p, c in parts], threads)
         out[0][:] = counts.sum(axis=0)
 
     yield Case(

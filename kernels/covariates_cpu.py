@@ -16,6 +16,9 @@ REFERENCE_BASES = (1 << M) | (1 << D) | (1 << N) | (1 << EQ) | (1 << X)
 CODE = np.array(["ACGT".find(c) for c in "=ACMGRSVTWYHKDBN"], np.int8)
 """`base_code` of the 16 codes of a BAM record's bases."""
 NO_BASE, TAIL = 4, 8
+DENSE_CONTEXT = 8
+"""The longest contexts that have a cell each; of longer ones those that occur are listed."""
+WIDE_BITS = 27
 _CODE_OR_NONE = np.where(CODE < 0, NO_BASE, CODE).astype(np.uint16)
 PAIRS = (_CODE_OR_NONE[:, None] | _CODE_OR_NONE << 8).ravel()
 """The codes of the two bases in a byte, the first one in the lower half."""
@@ -317,13 +320,17 @@ def prepare(data, offset, i, pos, flag, mate_ref_id, mate_pos, tlen, name_length
 
 
 @jit
-def _count(code, quality, wrong, size, all_low, flag, k, most, lowest, columns, counts):
-    """Add the bases of a read to its group's counts, in sequencing order. code, quality, wrong, counts: addresses."""
+def _count(code, quality, wrong, size, all_low, flag, k, most, lowest, columns, counts, group, keys):
+    """Add the bases of a read to its group's counts, in sequencing order. code, quality, wrong, counts, keys: addresses.
+
+    Returns where the next key goes.
+    """
     contexts = np.int64(1) << (2 * k)
     flip, step = (3, -1) if flag & 16 else (0, 1)
     turn = -8 if flag & 0x81 == 0x81 else 8
     j = size - 1 if flag & 16 else np.int64(0)
-    cycle = 8 * (contexts + 1 + most)
+    wide = k > DENSE_CONTEXT
+    cycle = 8 * most if wide else 8 * (contexts + 1 + most)
     value, run = np.int64(0), np.int64(0)
     for _ in range(size):
         cycle += turn
@@ -334,22 +341,36 @@ def _count(code, quality, wrong, size, all_low, flag, k, most, lowest, columns, 
         if c & NO_BASE == 0 and lowest <= q <= 93:
             one = 1 + (np.int64(load_u8(wrong + j)) << 32)
             at = counts + 8 * q * columns
-            if run >= k:
+            if wide:
+                if run >= k or all_low:
+                    key = wide_key(group, q, value if run >= k else contexts)
+                    store_i64(keys, key << 1 | (one >> 32))
+                    keys += 8
+            elif run >= k:
                 store_i64(at + 8 * value, load_i64(at + 8 * value) + one)
             elif all_low:  # of a read that is low-quality throughout GATK counts every base under an empty context
                 store_i64(at + 8 * contexts, load_i64(at + 8 * contexts) + one)
             store_i64(at + cycle, load_i64(at + cycle) + one)
         j += step
+    return keys
 
 
 @jit
-def count_bases(begin, end, batch, chosen, group, reference, contig_of, spans, bins, settings, counts):
+def wide_key(group, quality, context):
+    """A cell of the table of contexts longer than `DENSE_CONTEXT`, of which there can be 4^13."""
+    return (group * 94 + quality) << WIDE_BITS | context
+
+
+@jit
+def count_bases(begin, end, batch, chosen, group, reference, contig_of, spans, bins, settings, counts, keys):
     """Add the bases of records chosen[begin:end], all on one contig, to the table.
 
     batch: (data, offset, ref_id, pos, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar, seq_length, read_group) of ReadBatch.
     group: int32, table row by read group. reference: the contig's bases, ASCII A, C, G, T, N. spans, bins: known sites of the contig.
     settings: int64[5]: context size, maximum cycle, low-quality tail, lowest quality counted, 1 to take qualities from OQ.
     counts: int64[groups * 94 * (4^k + 1 + 2 max + 1)], contexts, the empty one, then cycles from -max; bases, and 2^32 for a mismatch.
+    keys: where k is above `DENSE_CONTEXT`, counts has cycles only, and this (int64, one more than bases) gets the number of contexts seen
+    and each of them, twice its `wide_key` and 1 for a mismatch.
 
     Returns
     -------
@@ -357,7 +378,11 @@ def count_bases(begin, end, batch, chosen, group, reference, contig_of, spans, b
     """
     data, offset, ref_id, pos, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar, seq_length, read_group = batch
     k, most, tail, lowest, use_oq = settings[0], settings[1], settings[2], settings[3], settings[4]
-    columns = (np.int64(1) << (2 * k)) + 2 * most + 2
+    columns = 2 * most + 1
+    if k <= DENSE_CONTEXT:
+        columns += (np.int64(1) << (2 * k)) + 1
+    next_key = address_of(keys) + 8
+    keys[0] = 0
     elements = np.int64(1024)
     op, length = np.empty(elements, np.int64), np.empty(elements, np.int64)
     op_2, length_2 = np.empty(elements, np.int64), np.empty(elements, np.int64)
@@ -404,6 +429,9 @@ def count_bases(begin, end, batch, chosen, group, reference, contig_of, spans, b
         _hide_known(op, length, n, place, place + reference_span(op, length, n), size, spans, bins, quality)
         codes = unpack_codes(base_address + seq, first, size, low, high, address_of(code))
         _mismatches(op, length, n, place, codes, address_of(reference), np.int64(reference.size), address_of(wrong))
-        table = address_of(counts) + 8 * 94 * columns * np.int64(group[read_group[i]])
-        _count(codes, address_of(quality), address_of(wrong), size, low == size, f, k, most, lowest, columns, table)
+        row = np.int64(group[read_group[i]])
+        table = address_of(counts) + 8 * 94 * columns * row
+        next_key = _count(codes, address_of(quality), address_of(wrong), size, low == size, f, k, most, lowest, columns, table, row,
+                          next_key)  # fmt: skip
+    keys[0] = (next_key - address_of(keys)) // 8 - 1
     return np.int64(-1)

@@ -3,14 +3,41 @@
 import numpy as np
 
 from gpugenome.kernels.bam_records_cpu import _find_tag
-from gpugenome.kernels.covariates_cpu import NO_BASE, unpack_codes
+from gpugenome.kernels.covariates_cpu import DENSE_CONTEXT, NO_BASE, unpack_codes, wide_key
 from gpugenome.kernels.launch import jit
 from gpugenome.kernels.memory import address_of, load_i8, load_u8, load_u16, store_u8
 
 
 @jit
-def _renew(code, qual, n, all_low, flag, k, most, lowest, base, delta_context, delta_cycle, final):
-    """New qualities of a read, in sequencing order. All but numbers are addresses, those of tables where its group's begin."""
+def _slot(key, size):
+    """Where a key's search in a hash table of `size` slots, a power of 2, begins."""
+    return np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & (size - 1)
+
+
+@jit
+def fill_hash(keys, values, hash_key, hash_value):
+    """Put keys (int64, >= 0) and their values (int8) into a hash table whose keys are -1 and that has room."""
+    for i in range(keys.size):
+        s = _slot(keys[i], hash_key.size)
+        while hash_key[s] >= 0:
+            s = (s + 1) & (hash_key.size - 1)
+        hash_key[s], hash_value[s] = keys[i], values[i]
+
+
+@jit
+def _of_hash(key, hash_key, hash_value):
+    """The value of a key, 0 where there is none."""
+    s = _slot(key, hash_key.size)
+    while hash_key[s] >= 0:
+        if hash_key[s] == key:
+            return np.int64(hash_value[s])
+        s = (s + 1) & (hash_key.size - 1)
+    return np.int64(0)
+
+
+@jit
+def _renew(code, qual, n, all_low, flag, k, most, lowest, base, delta_context, delta_cycle, final, row, hash_key, hash_value):
+    """New qualities of a read, in sequencing order. code..final are addresses, those of tables where its group's (row's) begin."""
     contexts = np.int64(1) << (2 * k)
     cycles = 2 * most + 1
     flip, step = (3, -1) if flag & 16 else (0, 1)
@@ -26,7 +53,10 @@ def _renew(code, qual, n, all_low, flag, k, most, lowest, base, delta_context, d
         q = np.int64(load_u8(qual + j))
         if lowest <= q <= 93:
             v = np.int64(load_u16(base + 2 * q)) + load_i8(cycle + q * cycles)
-            if run >= k:
+            if k > DENSE_CONTEXT:
+                if run >= k or all_low:
+                    v += _of_hash(wide_key(row, q, value if run >= k else contexts), hash_key, hash_value)
+            elif run >= k:
                 v += load_i8(delta_context + q * (contexts + 1) + value)
             elif all_low:
                 v += load_i8(delta_context + q * (contexts + 1) + contexts)
@@ -35,12 +65,13 @@ def _renew(code, qual, n, all_low, flag, k, most, lowest, base, delta_context, d
 
 
 @jit
-def recalibrate(begin, end, batch, row, settings, base, delta_context, delta_cycle, final, missing):
+def recalibrate(begin, end, batch, row, settings, base, delta_context, delta_cycle, final, missing, hash_key, hash_value):
     """Write the new qualities of records begin..end into the arena.
 
     batch: (data, offset, flag, name_length, n_cigar, seq_length, read_group). row: int32 by read group, -1: not in the table.
     settings: int64[5]: context size, maximum cycle, low-quality tail, lowest quality changed, 1 to start from OQ.
     base: int16[rows, 94]. delta_context: int8[rows, 94, 4^k + 1], the last the empty context. delta_cycle: int8[rows, 94, 2 max + 1].
+    hash_key: int64, hash_value: int8: where k is above `DENSE_CONTEXT`, the deltas of contexts by `wide_key`, see `fill_hash`.
     final: uint8[94], the quantisation. missing: uint8[94], for reads whose group is not in the table.
 
     Returns
@@ -85,5 +116,5 @@ def recalibrate(begin, end, batch, row, settings, base, delta_context, delta_cyc
         codes = unpack_codes(address + seq, np.int64(0), n, low, high, address_of(code))
         _renew(codes, address + start, n, low == n, np.int64(flag[i]), k, most, lowest, address_of(base) + 2 * 94 * r,
                address_of(delta_context) + 94 * delta_context.shape[2] * r, address_of(delta_cycle) + 94 * delta_cycle.shape[2] * r,
-               address_of(final))  # fmt: skip
+               address_of(final), r, hash_key, hash_value)  # fmt: skip
     return np.int64(-1)

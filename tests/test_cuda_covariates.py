@@ -43,7 +43,7 @@ def check(reads, warps, rows=None):
         inputs = columns, chosen, group, genome.bases_upper_acgtn(int(ref_id)), ref_id, sites[ref_id], bins, settings
         device = on_device((counts, np.zeros((warps, 4, int(batch.n_cigar.max()) + 4), np.int64), np.array([1 << 62])))
         covariates_cuda.count_bases(0, len(chosen), *on_device(inputs), *device)
-        bad.append(int(covariates_cpu.count_bases(0, len(chosen), *inputs, counts)))
+        bad.append(int(covariates_cpu.count_bases(0, len(chosen), *inputs, counts, np.empty(1, np.int64))))
         assert int(device[2].copy_to_host()[0]) == (bad[-1] if bad[-1] >= 0 else 1 << 62)
         if bad[-1] < 0:
             assert (counts & 0xFFFFFFFF).sum() > 60 * len(chosen) and (counts >> 32).any()

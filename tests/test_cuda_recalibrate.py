@@ -45,7 +45,7 @@ def check(reads):
             row = tool._row if known else np.full_like(tool._row, -1)
             data = batch.data.copy()
             inputs = row, settings, *tables, tool._final, tool._missing
-            bad = recalibrate_cpu.recalibrate(0, n, (data, *columns), *inputs)
+            bad = recalibrate_cpu.recalibrate(0, n, (data, *columns), *inputs, *tool._wide)
             mine, fault = cuda.to_device(batch.data), cuda.to_device(np.array([1 << 62]))
             put = [cuda.to_device(a) for a in (*columns, *inputs)]
             recalibrate_cuda.recalibrate(0, n, (mine, *put[:6]), *put[6:], fault)

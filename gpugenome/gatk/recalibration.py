@@ -11,6 +11,7 @@ MAX_QUAL = 93
 MAX_EMPIRICAL = 60
 _MOST_OBSERVATIONS = 2**31 - 2
 _MIN_INTERESTING = 6
+_AT_ONCE = 1 << 16  # data whose likelihoods are in memory together
 
 
 def empirical_quality(observations, errors, prior) -> np.ndarray:
@@ -22,6 +23,10 @@ def empirical_quality(observations, errors, prior) -> np.ndarray:
     -------
     int64[n], 0..60.
     """
+    n = len(observations)
+    if n > _AT_ONCE:
+        parts = [slice(a, a + _AT_ONCE) for a in range(0, n, _AT_ONCE)]
+        return np.concatenate([empirical_quality(observations[p], errors[p], prior[p]) for p in parts])
     n = np.asarray(observations, np.int64) + 2
     k = np.trunc(np.asarray(errors, np.float64) + 0.5).astype(np.int64) + 1
     many = n > _MOST_OBSERVATIONS

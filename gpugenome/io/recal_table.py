@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 from gpugenome.errors import InputError
-from gpugenome.gatk.recal_table import QUALITIES, RecalTable
+from gpugenome.gatk.recal_table import QUALITIES, RecalTable, context_columns
 from gpugenome.gatk.recalibration import empirical_quality
 
 _COVARIATES = "ReadGroupCovariate,QualityScoreCovariate,ContextCovariate,CycleCovariate"
@@ -43,8 +43,25 @@ def _table(name, description, columns, formats, cells):
     return [*head, *("  ".join(row) for row in zip(*aligned)), ""]
 
 
-def _context_text(k):
-    return ["".join("ACGT"[(c >> 2 * (k - 1 - j)) & 3] for j in range(k)) for c in range(4**k)] + [""]
+def _context_texts(context, k):
+    """The bases of contexts int64[n] below 4^k, list of str."""
+    shifts = 2 * np.arange(k - 1, -1, -1)
+    return np.frombuffer(b"ACGT", np.uint8)[(context[:, None] >> shifts) & 3].view(f"S{k}").ravel().astype(str).tolist()
+
+
+def _covariate_values(table, column):
+    """(texts, ranks int64[n]) of columns of a table: contexts, the empty context, cycles. Ranks are in order of the texts."""
+    contexts, most = context_columns(table.context_size) - 1, table.maximum_cycle
+    cycles = [str(c) for c in range(-most, most + 1)]
+    rank = np.empty(len(cycles) + 1, np.int64)
+    rank[sorted(range(len(cycles) + 1), key=["", *cycles].__getitem__)] = np.arange(len(cycles) + 1)
+    bases = column < contexts
+    texts = np.empty(len(column), object)
+    texts[bases] = _context_texts(column[bases], table.context_size)
+    texts[~bases] = [["", *cycles][c] for c in (column[~bases] - contexts).tolist()]
+    ranks = len(rank) + column
+    ranks[~bases] = rank[column[~bases] - contexts]
+    return texts, ranks
 
 
 def report_text(table: RecalTable) -> str:
@@ -69,21 +86,16 @@ def report_text(table: RecalTable) -> str:
         [[table.groups[i] for i in g], [str(v) for v in q], ["M"] * len(g), [f"{v}.0000" for v in table.quality_empirical()[g, q]],
          [str(v) for v in table.quality_observed[g, q]], [f"{v:.2f}" for v in table.quality_errors[g, q]]],
     )  # fmt: skip
-    k, most = table.context_size, table.maximum_cycle
-    names = _context_text(k)
-    contexts = len(names)
-    names += [str(c) for c in range(-most, most + 1)]
-    rank = np.empty(len(names), np.int64)
-    rank[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
-    g, q, c = np.nonzero(table.observed)
-    order = np.lexsort((rank[c], q, g))
-    g, q, c = g[order], q[order], c[order]
-    n, e = table.observed[g, q, c], table.errors[g, q, c]
+    g, q, c = table.places()
+    contexts = context_columns(table.context_size)
+    names, rank = _covariate_values(table, c)
+    order = np.lexsort((rank, q, g))
+    g, q, c, names, n, e = (a[order] for a in (g, q, c, names, table.observed, table.errors))
     lines += _table(
         "RecalTable2", "",
         ["ReadGroup", "QualityScore", "CovariateValue", "CovariateName", "EventType", "EmpiricalQuality", "Observations", "Errors"],
         ["%s", "%d", "%s", "%s", "%s", "%.4f", "%d", "%.2f"],
-        [[table.groups[i] for i in g], [str(v) for v in q], [names[i] for i in c], ["Context" if i < contexts else "Cycle" for i in c],
+        [[table.groups[i] for i in g], [str(v) for v in q], list(names), ["Context" if i < contexts else "Cycle" for i in c.tolist()],
          ["M"] * len(g), [f"{v}.0000" for v in empirical_quality(n, e, q)], [str(v) for v in n], [f"{v:.2f}" for v in e]],
     )  # fmt: skip
     return "\n".join(lines) + "\n"
@@ -152,19 +164,36 @@ def _from_tables(tables):
     order = sorted(range(len(zero["ReadGroup"])), key=zero["ReadGroup"].__getitem__)
     groups = [zero["ReadGroup"][i] for i in order]
     row = {name: i for i, name in enumerate(groups)}
-    texts = _context_text(k)
-    shape = (len(groups), QUALITIES, len(texts) + 2 * most + 1)
+    shape = len(groups), QUALITIES
     table = RecalTable(
-        groups, arguments, np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape[:2], np.int64), np.zeros(shape[:2]),
-        np.array([float(zero["EstimatedQReported"][i]) for i in order]), whole(tables["Quantized"]["Count"]),
-        whole(tables["Quantized"]["QuantizedScore"]).astype(np.uint8),
+        groups, arguments, np.empty(0, np.int64), whole(two["Observations"]), np.array(two["Errors"], np.float64),
+        np.zeros(shape, np.int64), np.zeros(shape), np.array([float(zero["EstimatedQReported"][i]) for i in order]),
+        whole(tables["Quantized"]["Count"]), whole(tables["Quantized"]["QuantizedScore"]).astype(np.uint8),
     )  # fmt: skip
     at = np.array([row[g] for g in one["ReadGroup"]], np.int64), whole(one["QualityScore"])
     table.quality_observed[at] = whole(one["Observations"])
     table.quality_errors[at] = [float(v) for v in one["Errors"]]
-    place = {text: i for i, text in enumerate(texts + [str(c) for c in range(-most, most + 1)])}
-    at = (np.array([row[g] for g in two["ReadGroup"]], np.int64), whole(two["QualityScore"]),
-          np.array([place[v] for v in two["CovariateValue"]], np.int64))  # fmt: skip
-    table.observed[at] = whole(two["Observations"])
-    table.errors[at] = [float(v) for v in two["Errors"]]
+    cell = np.array([row[g] for g in two["ReadGroup"]], np.int64) * QUALITIES + whole(two["QualityScore"])
+    cell = cell * table.columns + _columns_of(two["CovariateValue"], k, most)
+    by_cell = np.argsort(cell, kind="stable")
+    table.cell, table.observed, table.errors = cell[by_cell], table.observed[by_cell], table.errors[by_cell]
     return table
+
+
+def _columns_of(texts, k, most):
+    """int64[n]: the columns of covariate values of a report."""
+    texts = np.array(texts, str)
+    out = np.full(len(texts), context_columns(k) - 1, np.int64)
+    bases = np.strings.isalpha(texts)
+    if (np.strings.str_len(texts[bases]) != k).any():
+        raise ValueError(f"expected contexts of {k} bases")
+    codes = np.full(256, -1, np.int64)
+    codes[list(b"ACGT")] = np.arange(4)
+    codes = codes[texts[bases].astype(f"S{k}").view(np.uint8).reshape(-1, k)]
+    cycles = ~bases & (texts != "")
+    out[bases] = (codes << 2 * np.arange(k - 1, -1, -1)).sum(axis=1)
+    cycle = texts[cycles].astype(np.int64)
+    if (codes < 0).any() or (abs(cycle) > most).any():
+        raise ValueError(f"expected contexts of A, C, G, T and cycles up to {most}")
+    out[cycles] = cycle + context_columns(k) + most
+    return out

@@ -9,8 +9,9 @@ from gpugenome.columns import edit_tags, find_tag, ragged_bytes, take
 from gpugenome.errors import UserError
 from gpugenome.gatk.recal_table import QUALITIES, RecalTable, context_columns
 from gpugenome.gatk.recalibration import MAX_QUAL, empirical_quality, quantise, static_map
+from gpugenome.kernels.covariates_cpu import DENSE_CONTEXT, WIDE_BITS
 from gpugenome.kernels.launch import run_chunks
-from gpugenome.kernels.recalibrate_cpu import recalibrate
+from gpugenome.kernels.recalibrate_cpu import fill_hash, recalibrate
 from gpugenome.kernels.sam_tags_cpu import LEAVE, REMOVE
 from gpugenome.steps.bqsr import group_names, well_formed
 from gpugenome.steps.sort import write_bins
@@ -47,19 +48,36 @@ def quantisation(table: RecalTable, levels: int) -> np.ndarray:
 
 
 def lookup(table: RecalTable, global_prior: float):
-    """The hierarchy as look-up tables: base int16[g, 94], context int8[g, 94, 4^k + 1], cycle int8[g, 94, 2 most + 1]."""
+    """The hierarchy as look-up tables, and a hash table of long contexts, as `recalibrate` takes them.
+
+    (base int16[g, 94], context int8[g, 94, 4^k + 1] or [g, 94, 1] for long ones, cycle int8[g, 94, 2 most + 1]), (hash_key, hash_value).
+    """
     g = len(table.groups)
     prior = np.full(g, global_prior) if global_prior > 0 else table.group_reported
     first = empirical_quality(table.group_observed, table.group_errors, prior)
     spread = np.repeat(first, QUALITIES).astype(np.float64)
     second = empirical_quality(table.quality_observed.ravel(), table.quality_errors.ravel(), spread)
     base = np.where(table.quality_observed.ravel() > 0, second, spread.astype(np.int64)).reshape(g, QUALITIES)
-    delta = np.zeros(table.observed.shape, np.int8)
-    at = np.nonzero(table.observed)
-    expected = base[at[0], at[1]]
-    delta[at] = empirical_quality(table.observed[at], table.errors[at], expected) - expected
+    group, quality, column = table.places()
+    expected = base[group, quality]
+    delta = (empirical_quality(table.observed, table.errors, expected) - expected).astype(np.int8)
     contexts = context_columns(table.context_size)
-    return base.astype(np.int16), np.ascontiguousarray(delta[:, :, :contexts]), np.ascontiguousarray(delta[:, :, contexts:])
+    listed = table.context_size > DENSE_CONTEXT
+    by_context = np.zeros((g, QUALITIES, 1 if listed else contexts), np.int8)
+    by_cycle = np.zeros((g, QUALITIES, table.columns - contexts), np.int8)
+    of_context = column < contexts
+    at = [a[~of_context] for a in (group, quality, column)]
+    by_cycle[at[0], at[1], at[2] - contexts] = delta[~of_context]
+    chosen = of_context & (delta != 0)
+    wide = np.full(1, -1, np.int64), np.zeros(1, np.int8)
+    if listed:
+        keys = (group[chosen] * QUALITIES + quality[chosen]) << WIDE_BITS | column[chosen]
+        size = 1 << (2 * len(keys) + 1).bit_length()
+        wide = np.full(size, -1, np.int64), np.zeros(size, np.int8)
+        fill_hash(keys, delta[chosen], *wide)
+    else:
+        by_context[group[chosen], quality[chosen], column[chosen]] = delta[chosen]
+    return (base.astype(np.int16), by_context, by_cycle), wide
 
 
 class Recalibrator:
@@ -77,7 +95,7 @@ class Recalibrator:
             [table.context_size, table.maximum_cycle, int(table.arguments["low_quality_tail"]), options.preserve_qscores_less_than,
              options.use_original_qualities], np.int64,
         )  # fmt: skip
-        self._tables = lookup(table, options.global_qscore_prior)
+        self._tables, self._wide = lookup(table, options.global_qscore_prior)
         quantised = quantisation(table, options.quantize_quals)
         if options.static_quantized_quals:
             static = static_map(options.static_quantized_quals, options.round_down_quantized)
@@ -120,7 +138,8 @@ class Recalibrator:
 
     def _recalibrate(self, batch, threads):
         columns = (batch.data, batch.offset, batch.flag, batch.name_length, batch.n_cigar, batch.seq_length, batch.read_group)
-        bad = run_chunks(recalibrate, len(batch), threads, columns, self._row, self._settings, *self._tables, self._final, self._missing)
+        bad = run_chunks(recalibrate, len(batch), threads, columns, self._row, self._settings, *self._tables, self._final, self._missing,
+                         *self._wide)  # fmt: skip
         if max(bad, default=-1) >= 0:
             i = max(bad) // 2
             at = batch.offset[i] + 36

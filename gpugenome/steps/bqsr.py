@@ -7,11 +7,12 @@ import numpy as np
 from gpugenome.batch import Header, ReadBatch
 from gpugenome.columns import overlapping
 from gpugenome.errors import UserError
-from gpugenome.gatk.recal_table import QUALITIES, RecalTable, context_columns, finish_table
+from gpugenome.gatk.recal_table import QUALITIES, RecalTable, context_columns, finish_table, summed
 from gpugenome.kernels import covariates_cpu as kernel
 from gpugenome.kernels.launch import chunk_bounds, run_all, run_chunks
 
-MOST_CONTEXT = 8
+MOST_CONTEXT = 13
+_MERGED = 1 << 24  # listed contexts that are merged at a time, at least
 _MOST_BASES = 1 << 31  # that a thread may count before its table of 32 bits for bases and 31 for errors is emptied
 _NOT_COUNTED = 0x4 | 0x100 | 0x200 | 0x400
 _COLUMNS = ("data", "offset", "ref_id", "pos", "flag", "mate_ref_id", "mate_pos", "tlen", "name_length", "n_cigar", "seq_length",
@@ -20,7 +21,7 @@ _COLUMNS = ("data", "offset", "ref_id", "pos", "flag", "mate_ref_id", "mate_pos"
 
 @dataclass(frozen=True)
 class TableOptions:
-    """Arguments of BaseRecalibrator with GATK's defaults. context sizes 1-8; qualities phred."""
+    """Arguments of BaseRecalibrator with GATK's defaults. context sizes 1-13; qualities phred."""
 
     context_size: int = 2
     indels_context_size: int = 3
@@ -73,7 +74,10 @@ class TableBuilder:
         self._settings = np.array(
             [o.context_size, o.maximum_cycle, o.low_quality_tail, o.preserve_qscores_less_than, o.use_original_qualities], np.int64
         )
-        shape = (len(self._groups), QUALITIES, context_columns(o.context_size) + 2 * o.maximum_cycle + 1)
+        self._contexts, self._listed = context_columns(o.context_size), o.context_size > kernel.DENSE_CONTEXT
+        # of long contexts those that occur are listed: parts (cell, observed, errors), the first one merged
+        self._wide = [(np.empty(0, np.int64),) * 3]
+        shape = (len(self._groups), QUALITIES, (not self._listed) * self._contexts + 2 * o.maximum_cycle + 1)
         self._observed, self._errors = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         self._counts, self._uncollected = np.zeros((threads, self._observed.size), np.int64), 0  # bases that may be in the counts
         self._contig = (-1, None, None)
@@ -117,9 +121,12 @@ class TableBuilder:
 
             def count(bounds, ref_id=ref_id, bases=bases, bins=bins):
                 counts = free.pop()  # of a thread
+                keys = np.empty(1 + self._listed * int(batch.seq_length[chosen[slice(*bounds)]].sum(dtype=np.int64)), np.int64)
                 bad = kernel.count_bases(*bounds, columns, chosen, self._row, bases, np.int32(ref_id), self._sites[ref_id], bins,
-                                         self._settings, counts)  # fmt: skip
+                                         self._settings, counts, keys)  # fmt: skip
                 free.append(counts)
+                if self._listed:
+                    self._wide.append(_runs(keys[1 : 1 + keys[0]]))
                 return bad
 
             found = run_all([lambda p=p: count(p) for p in chunk_bounds(len(chosen), 4 * self._threads)], self._threads)
@@ -128,6 +135,13 @@ class TableBuilder:
                 at = batch.offset[bad] + 36
                 name = bytes(batch.data[at : at + int(batch.name_length[bad]) - 1]).decode("ascii", "replace")
                 raise UserError(f"read {name}: is longer than the maximum cycle {self._settings[1]} (--maximum-cycle-value)")
+
+        if sum(len(part[0]) for part in self._wide[1:]) > max(_MERGED, len(self._wide[0][0])):
+            self._merge()
+
+    def _merge(self):
+        """Make one of the parts of listed contexts."""
+        self._wide = [summed(*(np.concatenate(columns) for columns in zip(*self._wide)))]
 
     def _collect(self):
         """Move what the threads counted into the whole counts."""
@@ -140,4 +154,23 @@ class TableBuilder:
     def finish(self) -> RecalTable:
         """The table of everything that was added."""
         self._collect()
-        return finish_table(self._groups, self._arguments, self._observed, self._errors)
+        columns = self._contexts + 2 * int(self._settings[1]) + 1
+        cell = np.flatnonzero(self._observed)
+        parts = [(cell, self._observed.ravel()[cell], self._errors.ravel()[cell])]
+        if self._listed:
+            self._merge()
+            row, cycle = np.divmod(cell, self._observed.shape[2])
+            key, *counts = self._wide[0]
+            parts = [(row * columns + self._contexts + cycle, *parts[0][1:]),
+                     ((key >> kernel.WIDE_BITS) * columns + (key & ((1 << kernel.WIDE_BITS) - 1)), *counts)]  # fmt: skip
+        return finish_table(self._groups, self._arguments, *summed(*(np.concatenate(c) for c in zip(*parts))))
+
+
+def _runs(keys):
+    """(cell, observed, errors) of the contexts that `count_bases` lists; keys is changed."""
+    keys.sort()
+    cell = keys >> 1
+    first = np.flatnonzero(np.diff(cell, prepend=-1))
+    if not len(first):
+        return (first,) * 3
+    return cell[first], np.diff(first, append=len(cell)), np.add.reduceat(keys & 1, first)
