@@ -122,17 +122,18 @@ def _cuda_problem() -> str | None:
     return "no CUDA device or no NVIDIA driver (libcuda.so.1) was found"
 
 
-def choose(device: str = "auto", threads: int | None = None) -> Backend:
+def choose(device: str = "auto", threads: int | None = None, gpu_gains: bool = True) -> Backend:
     """Pick the device.
 
-    device: "cpu", "cuda" or "auto" (the GPU where one is ready, else the CPU). threads: CPU threads, by default all usable cores.
+    device: "cpu", "cuda" or "auto": the GPU where one is ready and a GPU was measured to gain on what it is for (gpu_gains), else the CPU.
+    threads: CPU threads, by default all usable cores.
 
     Raises
     ------
     DeviceError: "cuda" was asked for and something is missing; the message names it.
     """
     n = threads or usable_threads()
-    if device == "cpu":
+    if device == "cpu" or (device == "auto" and not gpu_gains):
         return Backend("cpu", n, f"CPU, {n} thread{'s' * (n != 1)}")
     problem = _cuda_problem()
     if problem is None:

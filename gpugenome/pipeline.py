@@ -10,9 +10,12 @@ def thread_pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="gpugenome-map")
 
 
-def ahead(iterator):
-    """The items of an iterator, the next one made on a thread of its own while the last one is used."""
-    iterator = iter(iterator)
+def ahead(iterator, threads: int = 2):
+    """The items of an iterator, the next one made on a thread of its own while the last one is used (where there are several threads)."""
+    return _ahead(iter(iterator)) if threads > 1 else iter(iterator)
+
+
+def _ahead(iterator):
     with ThreadPoolExecutor(1, thread_name_prefix="gpugenome-ahead") as worker:
         end = object()
         future = worker.submit(next, iterator, end)

@@ -42,7 +42,7 @@ def command(reference, variants, output, dbsnp, starting_in_intervals, index, md
     from gpugenome.steps.gvcf_inputs import STORE_SCHEME
     from gpugenome.steps.joint_calls import GenotypeOptions
 
-    backend = announce(device, threads, "genotypegvcfs")
+    backend = announce(device, threads, "genotypegvcfs", gpu_gains=True)
     options = GenotypeOptions(**arguments)
     opened = open_gvcfs(variants, reference, output, intervals, backend.threads, dbsnp)
     stored = all(v.startswith(STORE_SCHEME) for v in variants)

@@ -136,6 +136,7 @@ class _Way:
         from gpugenome.io.metrics import duplicate_metrics_text
         from gpugenome.io.outputs import AtomicOutput
         from gpugenome.io.recal_table import arguments_table, report_text
+        from gpugenome.pipeline import ahead
         from gpugenome.progress import log
         from gpugenome.provenance import command_line, program_line
         from gpugenome.steps.bqsr import TableOptions
@@ -182,6 +183,7 @@ class _Way:
             if outputs.bam:
                 writer = stack.enter_context(create_reads(outputs.bam, marked.header, 1, n, True, False, genome.path))
                 batches = _written(batches, writer)
+            batches = ahead(batches, n)
             if outputs.variants:
                 call_to_files(batches, marked.header, genome, self.caller, outputs.variants, wanted, self.index, self.md5, self.backend,
                               dbsnp=self.dbsnp, alleles=self.alleles)  # fmt: skip

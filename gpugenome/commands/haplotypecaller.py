@@ -38,6 +38,7 @@ def command(reference, inputs, output, dbsnp, alleles, table_path, bamout, assem
     from gpugenome.io.bam import Replay, open_reads
     from gpugenome.io.fasta import Reference
     from gpugenome.io.headers import check_dictionary
+    from gpugenome.pipeline import ahead
     from gpugenome.progress import announce
 
     backend = announce(device, threads, "haplotypecaller")
@@ -57,8 +58,9 @@ def command(reference, inputs, output, dbsnp, alleles, table_path, bamout, assem
 
             recalibrator = Recalibrator(read_report(table_path), header, ApplyOptions())
             batches = (recalibrator.qualities(b, backend.threads) for b in batches)
-        call_to_files(batches, header, genome, caller, output, wanted, index, md5, backend, dbsnp=dbsnp, alleles=alleles,
-                      bamout=bamout, assembly_region_out=assembly_region_out)  # fmt: skip
+        batches = ahead(batches, backend.threads)
+        call_to_files(batches, header, genome, caller, output, wanted, index, md5, backend, dbsnp=dbsnp, alleles=alleles, bamout=bamout,
+                      assembly_region_out=assembly_region_out)  # fmt: skip
 
 
 def _padded(wanted, header, caller):

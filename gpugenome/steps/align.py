@@ -197,7 +197,7 @@ class Aligner:
         UserError: whatever the lane's reads raise; a read or a name that is too long; a comment that is no tag (-C).
         """
         number = 0
-        for parts in ahead(self._chunks(lane)) if self.threads > 1 else self._chunks(lane):
+        for parts in ahead(self._chunks(lane), self.threads):
             paired = parts[0].fragments.second is not None
             sizes = self.options.insert_sizes or (self._insert_sizes(parts) if paired else InsertSizes.of(np.empty(0, np.int64)))
             for i, part in enumerate(parts):
@@ -228,7 +228,7 @@ class Alignments:
 
     def batches(self):
         """Iterator of ReadBatch. With several threads the next hits, these records and the caller's work go on side by side."""
-        return ahead(self._records()) if self._aligner.threads > 1 else self._records()
+        return ahead(self._records(), self._aligner.threads)
 
     def _records(self):
         try:

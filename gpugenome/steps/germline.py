@@ -6,6 +6,7 @@ import numpy as np
 
 from gpugenome.batch import Header
 from gpugenome.columns import overlapping, take
+from gpugenome.pipeline import ahead
 from gpugenome.steps.applybqsr import ApplyOptions, Recalibrator
 from gpugenome.steps.bqsr import TableBuilder, TableOptions
 from gpugenome.steps.markdup import DuplicateOptions, SortedReads, find_duplicates, sort_and_mark
@@ -47,14 +48,14 @@ class Recalibration:
 
     def batches(self):
         """Iterator of ReadBatch with new qualities. whole_records: as ApplyBQSR writes them, else only the qualities change."""
-        for batch in self.marked.batches():
+        for batch in ahead(self.marked.batches(), self.threads):
             yield (self.recalibrator.apply if self.whole_records else self.recalibrator.qualities)(batch, self.threads)
 
 
 def recalibration_table(marked: SortedReads, bases_of, known_sites, arguments, threads: int, intervals=None):
     """The `RecalTable` of BaseRecalibrator with its defaults. Arguments as in `steps.bqsr.TableBuilder`."""
     builder = TableBuilder(marked.header, bases_of, known_sites, TableOptions(), arguments, threads, intervals)
-    for batch in marked.batches():
+    for batch in ahead(marked.batches(), threads):
         builder.add(batch)
     return builder.finish()
 

@@ -16,6 +16,7 @@ from gpugenome.kernels.bam_records_cpu import match_text_tag
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.kernels.read_ends_scalar import END, PROBLEMS
 from gpugenome.kernels.sam_tags_cpu import LEAVE, REMOVE
+from gpugenome.pipeline import ahead
 from gpugenome.steps.read_names import NamePattern
 from gpugenome.steps.sort import BATCH_READS, COORDINATE, sorted_records, write_bins
 
@@ -314,7 +315,7 @@ def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_na
     joiner = _Joiner(by_name, options.uses_barcodes, spill, memory_bytes // 8, threads)
     settings, base, looking, runs = options.settings(), 0, True, NameRuns()
     pattern = NamePattern(options.read_name_regex) if options.read_name_regex is not None else None
-    for batch in batches:
+    for batch in ahead(batches, threads):
         libraries.count(batch)
         part = batch
         if looking and not by_name:

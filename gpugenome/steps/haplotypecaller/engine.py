@@ -1,8 +1,8 @@
 """HaplotypeCaller from coordinate-sorted batches to record lines: windows of regions, stage by stage, in order.
 
-Nearly everything about a part of some hundred regions depends on its own reads only, so parts run side by side, each on one thread:
-first up to the allele frequency model, then genotypes and annotations. Between and after the two, in the order of the genome and in
-one thread, is what goes from part to part: emitted deletions, the random draws of the QD jitter, reference blocks.
+One thread finds regions. Nearly everything about a part of some hundred of them depends on its own reads only, so parts run side by
+side, each on one thread: first up to the allele frequency model, then genotypes and annotations. Between and after the two, in the order of
+the genome and in one thread, is what goes from part to part: emitted deletions, the random draws of the QD jitter, reference blocks.
 Source: HaplotypeCaller, HaplotypeCallerEngine of GATK.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from gpugenome.batch import Header
 from gpugenome.errors import UserError
 from gpugenome.gatk.java import JavaRandom
-from gpugenome.pipeline import ordered_map, thread_pool
+from gpugenome.pipeline import ahead, ordered_map, thread_pool
 from gpugenome.steps.haplotypecaller.annotation import Annotated, annotate
 from gpugenome.steps.haplotypecaller.assembly import assemble_regions
 from gpugenome.steps.haplotypecaller.blocks import RecordLines, reference_lines
@@ -124,7 +124,7 @@ class Caller:
                 state = {"more": True}
                 items = maker.contig(ref_id, feed.of(ref_id), spans)
                 while state["more"]:
-                    parts = self._parts(ref_id, _until_pause(items, state))
+                    parts = ahead(self._parts(ref_id, _until_pause(items, state)), self._threads)
                     modelled = ordered_map(self._model, parts, self._threads, pool=pool)
                     for part in ordered_map(self._call, map(self._emit, modelled), self._threads, pool=pool):
                         yield from self._finish(part, writer)
