@@ -155,6 +155,13 @@ def stages(g, gatk, t, device):
             "gpugenome": f"{g} genotypegvcfs -R {ref} -V calls.g.vcf.gz -O ours.genotyped.vcf.gz --threads {t}",
             "gatk": f"{gatk} GenotypeGVCFs {quiet} -R {ref} -V calls.g.vcf.gz -O genotyped.vcf.gz",
         }, "genotyped.vcf.gz", "gatk"),
+        ("fused", {
+            "gpugenome": f"{g} germline -R {ref} -I aligned.bam --known-sites {known} --out-bam ours.fused.bam --threads {t}",
+            "gatk": f"{gatk} SortSam {pq} -I aligned.bam -O f.sorted.bam --SORT_ORDER coordinate && "
+                    f"{gatk} MarkDuplicates {pq} -I f.sorted.bam -O f.markdup.bam -M f.metrics --CREATE_INDEX true && "
+                    f"{gatk} BaseRecalibrator {quiet} -R {ref} -I f.markdup.bam --known-sites {known} -O f.table && "
+                    f"{gatk} ApplyBQSR {quiet} -R {ref} -I f.markdup.bam --bqsr-recal-file f.table -O f.recal.bam",
+        }, "f.recal.bam", "gatk"),
         ("germline", {
             "gpugenome": f"{g} germline -R {ref} --fastq {fastq} --read-group {rg} --known-sites {known} "
                          f"-O ours.germline.vcf.gz --threads {t} --device {device}",
@@ -234,7 +241,7 @@ def main():
         usable, missing = installed({t: c for t, c in commands.items() if not only or t in only | {"gpugenome"}}, gatk, ours)
         if missing:
             print(f"{stage}: not installed, left out: {', '.join(missing)}", file=sys.stderr)
-        if stage != "germline":
+        if stage not in ("fused", "germline"):
             make_inputs(table, number, work, gatk, ours)
         if measure(usable["gpugenome"], work, work / f"{stage}.gpugenome.log")["exit"]:
             print(f"{stage}: gpugenome failed, see {work}/{stage}.gpugenome.log", file=sys.stderr)
