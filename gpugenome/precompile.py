@@ -96,7 +96,11 @@ def ensure_compiled(command: str, threads: int, log) -> None:
         failed = [t.exception() for t in as_completed(tasks) if t.exception()]
     if failed:  # the kernels in question compile when they are called
         log(f"{len(failed)} of {len(tasks)} kernel modules not compiled ahead: {failed[0]!r}")
-    marker.touch()
+    try:
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+    except OSError:  # no cache, as `launch` has it
+        pass
 
 
 def _record() -> None:

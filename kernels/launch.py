@@ -160,7 +160,7 @@ class _Cache:
         path = self._path(signature, result.library.codegen)
         unfinished = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
         try:
-            self.cache_path.mkdir(exist_ok=True)
+            self.cache_path.mkdir(parents=True, exist_ok=True)
             unfinished.write_bytes(data)
             unfinished.replace(path)
         except OSError:

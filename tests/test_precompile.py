@@ -43,7 +43,7 @@ def test_compiled_ahead_is_not_compiled_again(tmp_path):
         "stats = [getattr(k, f).stats for f in functions]\n"
         "print(sum(sum(s.cache_misses.values()) for s in stats), sum(sum(s.cache_hits.values()) for s in stats))"
     )
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "not" / "there")}
     runs = [subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True) for _ in range(2)]
     (missed, _), (missed_again, hits) = (map(int, r.stdout.split()) for r in runs)
     assert missed > 0 and missed_again == 0 and hits == missed
