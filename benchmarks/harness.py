@@ -117,6 +117,14 @@ def stages(g, gatk, t, device):
     rg = r"'@RG\tID:l1\tSM:sim\tLB:lib1\tPL:ILLUMINA\tPU:l1'"
     quiet = "--verbosity ERROR --QUIET true"
     pq = "--VERBOSITY ERROR --QUIET true"
+
+    def recalibration(source, x):
+        """The four steps from aligned reads to recalibrated ones, as they are run: files between them, named with an x before."""
+        return (f"{gatk} SortSam {pq} -I {source} -O {x}.sorted.bam --SORT_ORDER coordinate && "
+                f"{gatk} MarkDuplicates {pq} -I {x}.sorted.bam -O {x}.markdup.bam -M {x}.metrics --CREATE_INDEX true && "
+                f"{gatk} BaseRecalibrator {quiet} -R {ref} -I {x}.markdup.bam --known-sites {known} -O {x}.table && "
+                f"{gatk} ApplyBQSR {quiet} -R {ref} -I {x}.markdup.bam --bqsr-recal-file {x}.table -O {x}.recal.bam")  # fmt: skip
+
     bwa = f"bwa mem -K 100000000 -Y -t {t} -R {rg} {ref} {fastq} 2> /dev/null | samtools view -@{t} -b --no-PG"
     return [
         ("align", {
@@ -157,19 +165,13 @@ def stages(g, gatk, t, device):
         }, "genotyped.vcf.gz", "gatk"),
         ("fused", {
             "gpugenome": f"{g} germline -R {ref} -I aligned.bam --known-sites {known} --out-bam ours.fused.bam --threads {t}",
-            "gatk": f"{gatk} SortSam {pq} -I aligned.bam -O f.sorted.bam --SORT_ORDER coordinate && "
-                    f"{gatk} MarkDuplicates {pq} -I f.sorted.bam -O f.markdup.bam -M f.metrics --CREATE_INDEX true && "
-                    f"{gatk} BaseRecalibrator {quiet} -R {ref} -I f.markdup.bam --known-sites {known} -O f.table && "
-                    f"{gatk} ApplyBQSR {quiet} -R {ref} -I f.markdup.bam --bqsr-recal-file f.table -O f.recal.bam",
+            "gatk": recalibration("aligned.bam", "f"),
         }, "f.recal.bam", "gatk"),
         ("germline", {
             "gpugenome": f"{g} germline -R {ref} --fastq {fastq} --read-group {rg} --known-sites {known} "
                          f"-O ours.germline.vcf.gz --threads {t} --device {device}",
             # the Best Practices as they are run: the real tools one after another, files between them
-            "gatk": f"{bwa} -o g.aligned.bam - && {gatk} SortSam {pq} -I g.aligned.bam -O g.sorted.bam --SORT_ORDER coordinate && "
-                    f"{gatk} MarkDuplicates {pq} -I g.sorted.bam -O g.markdup.bam -M g.metrics --CREATE_INDEX true && "
-                    f"{gatk} BaseRecalibrator {quiet} -R {ref} -I g.markdup.bam --known-sites {known} -O g.table && "
-                    f"{gatk} ApplyBQSR {quiet} -R {ref} -I g.markdup.bam --bqsr-recal-file g.table -O g.recal.bam && "
+            "gatk": f"{bwa} -o g.aligned.bam - && {recalibration('g.aligned.bam', 'g')} && "
                     f"{gatk} HaplotypeCaller {quiet} -R {ref} -I g.recal.bam -O germline.vcf.gz --native-pair-hmm-threads {t}",
             # other callers' way: no recalibration
             "freebayes": f"{bwa} -o f.aligned.bam - && sambamba sort -q -t {t} -m 8G -l 2 -o f.sorted.bam f.aligned.bam && "

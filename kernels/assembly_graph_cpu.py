@@ -238,6 +238,20 @@ def new_stamp(g):
 
 
 @jit
+def queue_sources(v, g, stamp, queue):
+    """Mark the vertices that nothing leads to with a stamp and put them into a queue, in order; returns how many."""
+    n = 0
+    i = g[FIRST]
+    while i >= 0:
+        if v[i, IN_N] == 0:
+            v[i, MARK] = stamp
+            queue[n] = i
+            n += 1
+        i = v[i, NEXT]
+    return n
+
+
+@jit
 def has_cycle(v, e, g, work):
     """Whether the graph has a cycle. work: int32[vertices]. Changes MARK."""
     n = 0

@@ -12,7 +12,6 @@ import numpy as np
 
 from gpugenome.kernels.assembly_graph_cpu import (
     DST,
-    FIRST,
     IN_FIRST,
     IN_N,
     IN_NEXT,
@@ -20,7 +19,6 @@ from gpugenome.kernels.assembly_graph_cpu import (
     MADE_V,
     MARK,
     MULT,
-    NEXT,
     OUT_FIRST,
     OUT_N,
     OUT_NEXT,
@@ -29,6 +27,7 @@ from gpugenome.kernels.assembly_graph_cpu import (
     SRC,
     TEXT,
     new_stamp,
+    queue_sources,
 )
 from gpugenome.kernels.assembly_threading_cpu import walk_chain
 from gpugenome.kernels.launch import jit
@@ -43,14 +42,7 @@ _LOG_10 = math.log(10.0)
 def _list_chains(v, e, g, queue, edges, chain):
     """List the chains that sources reach, in the order of the walk; returns how many."""
     seen = new_stamp(g)
-    tail = 0
-    i = g[FIRST]
-    while i >= 0:
-        if v[i, IN_N] == 0:
-            v[i, MARK] = seen
-            queue[tail] = i
-            tail += 1
-        i = v[i, NEXT]
+    tail = queue_sources(v, g, seen, queue)
     head, n, chains = 0, 0, 0
     while head < tail:
         x = v[queue[head], OUT_FIRST]

@@ -39,6 +39,7 @@ from gpugenome.kernels.assembly_graph_cpu import (
     append_edge,
     find_edge,
     new_stamp,
+    queue_sources,
     remove_edge,
     remove_vertex,
     reset,
@@ -442,14 +443,7 @@ def prune_chains(v, e, g, min_pruning, kmer, queue, remove):
     queue: int32[vertices], remove: int32[edges] scratch. Parts that no source reaches stay.
     """
     seen = new_stamp(g)
-    tail = 0
-    i = g[FIRST]
-    while i >= 0:
-        if v[i, IN_N] == 0:
-            v[i, MARK] = seen
-            queue[tail] = i
-            tail += 1
-        i = v[i, NEXT]
+    tail = queue_sources(v, g, seen, queue)
     head, n = 0, 0
     while head < tail:
         x = v[queue[head], OUT_FIRST]

@@ -7,9 +7,9 @@ as the bases do. Source: specification chapter "bwa_mem", section 2.
 
 import numpy as np
 
-from gpugenome.kernels.bits import leading_zeros, set_bits
+from gpugenome.kernels.bits import set_bits
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.seeding_cpu import NOT_UNIQUE, window
+from gpugenome.kernels.seeding_cpu import NOT_UNIQUE, common_prefix
 
 BLOCK = 128  # symbols of one block of `.bwt`
 SAMPLING = 32  # rows from one entry of `.sa` to the next
@@ -183,14 +183,7 @@ def count_prefixes(codes, k, first):
 @jit
 def _shared_bases(words, total, p, q):
     """Bases that two suffixes share, NOT_UNIQUE at most."""
-    most = min(total - max(p, q), NOT_UNIQUE)
-    at = np.int64(0)
-    while at < most:
-        x = window(words, p + at) ^ window(words, q + at)
-        if x != 0:
-            return min(most, at + (leading_zeros(x) >> 1))
-        at += 32
-    return most
+    return common_prefix(words, p, total, words, q, min(total - q, NOT_UNIQUE), 0)
 
 
 @jit

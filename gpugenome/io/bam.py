@@ -283,7 +283,7 @@ class Reader:
         return self.fetch_intervals([(ref_id, start, end)])
 
     def _indexed(self, wanted, index, max_reads):
-        from gpugenome.io.bam_index import query
+        from gpugenome.io.bin_index import query
 
         for begin, end in query(index, wanted):
             self._rest = self._bgzf.inflate_range(begin, end)

@@ -4,7 +4,6 @@ import mmap
 import os
 import sys
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from gpugenome.errors import InputError
 from gpugenome.io.outputs import os_problem
 from gpugenome.kernels import bgzf_cpu as kernel
 from gpugenome.kernels.launch import run_chunks, start
+from gpugenome.pipeline import ahead
 
 EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 BLOCK_BYTES = 65280
@@ -121,11 +121,7 @@ class BgzfReader:
         The memory of a piece is used again once no array refers to it any more.
         """
         source = self._stream_chunks() if self.raw is None else self._file_chunks(0)
-        with ThreadPoolExecutor(1) as ahead:
-            future = ahead.submit(next, source, None)
-            while (chunk := future.result()) is not None:
-                future = ahead.submit(next, source, None)
-                yield chunk
+        return ahead(source)
 
     def inflate_range(self, begin_virtual: int, end_virtual: int) -> np.ndarray:
         """The bytes between two virtual offsets (SAM spec 4.1.1), for reading through an index."""

@@ -49,7 +49,7 @@ def whole_lines(path: str, threads: int = 1, piece_bytes: int = PIECE_BYTES):
 
 
 def indexed_lines(path: str, stretches, threads: int = 1, piece_bytes: int = PIECE_BYTES):
-    """As `whole_lines`, of a bgzipped file, only what lies between pairs of virtual offsets (of `io.tabix.stretches`)."""
+    """As `whole_lines`, of a bgzipped file, only what lies between pairs of virtual offsets (of `io.bin_index.query`)."""
     reader = BgzfReader(path, threads, chunk_bytes=piece_bytes)
     for begin, end in stretches:
         yield from _cut(reader.range_chunks(begin, end))

@@ -5,13 +5,14 @@ parsed when asked for, for some rows and some keys: `alleles`, `info`, `formats`
 """
 
 import math
+import os
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from gpugenome.columns import text_values
 from gpugenome.errors import InputError
-from gpugenome.io.tabix import index_of, stretches
+from gpugenome.io.bin_index import query
 from gpugenome.io.text_lines import PIECE_BYTES, indexed_lines, is_bgzf, whole_lines
 from gpugenome.kernels import variant_records_cpu as kernel
 from gpugenome.kernels.launch import run_chunks
@@ -305,7 +306,9 @@ class VariantFile:
 
     def __init__(self, path: str, contigs=None, threads: int = 1, piece_bytes: int = PIECE_BYTES, pieces=None, intervals=None):
         self.path, self.threads = path, threads
-        index = index_of(path) if intervals is not None and pieces is None and is_bgzf(path) else None
+        index = f"{path}.tbi"
+        if intervals is None or pieces is not None or not is_bgzf(path) or not os.path.isfile(index):
+            index = None
         self._lines = whole_lines(path, threads, _HEADER_PIECE_BYTES if index else piece_bytes) if pieces is None else pieces
         text, raw, at = np.empty(0, np.uint8), b"", -1
         for piece in self._lines:
@@ -324,8 +327,7 @@ class VariantFile:
         contigs = list(self.header.contigs if contigs is None else contigs)
         if index:
             self._lines.close()
-            wanted = stretches(index, [(contigs[ref_id], start, end) for ref_id, start, end in intervals.tolist()])
-            self._lines, text, stop = indexed_lines(path, wanted, threads, piece_bytes), text[:0], 0
+            self._lines, text, stop = indexed_lines(path, query(index, intervals, contigs), threads, piece_bytes), text[:0], 0
         self._start_reading(contigs, text[stop:])
 
     def _start_reading(self, contigs, rest):

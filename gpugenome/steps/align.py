@@ -181,7 +181,7 @@ class Aligner:
     def _chunks(self, lane: Lane):
         """Lists of parts: of all reads up to the end of a chunk; of single reads, whose records need no others, as they come."""
         parts = []
-        for fragments, chains, whole in ahead(self._chained(lane)) if self._on_gpu else self._chained(lane):
+        for fragments, chains, whole in ahead(self._chained(lane), 2 if self._on_gpu else 1):
             parts.append(self._align(fragments, chains))
             if whole or fragments.second is None or self.options.insert_sizes:
                 yield parts

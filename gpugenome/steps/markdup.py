@@ -433,7 +433,8 @@ def _mark(joiner, libraries, examined, programs, header, options, total, threads
         metrics.add_pairs(pairs, order, start, optical, options.find_locations)
         if tagged:
             sizes = start[:, 1] - start[:, 0]
-            members = order[np.concatenate([np.arange(a, b) for a, b in start.tolist()])] if len(start) else order[:0]
+            first = np.repeat(start[:, 0] - np.cumsum(sizes) + sizes, sizes)
+            members = order[first + np.arange(len(first))]
             for column in ("index_1", "index_2"):
                 set_first[pairs[column][members]] = np.repeat(pairs["index_1"][kept], sizes)
                 set_size[pairs[column][members]] = np.repeat(sizes, sizes)
@@ -513,7 +514,15 @@ class Marker:
     def _edit(self, batch, mark, index):
         """Tags: DT removed or set, DI and DS, PG."""
         o, n = self._options, len(batch)
-        edits, values = [], []
+        edits, texts, sizes = [], [], []
+
+        def add_values(text, size):
+            """Append values of these sizes to the table of tags' values; returns the row of the first."""
+            first = sum(map(len, sizes))
+            texts.append(np.frombuffer(text, np.uint8))
+            sizes.append(np.asarray(size, np.int64))
+            return first
+
         if o.clear_dt or o.tagging_policy != "DontTag":
             row = np.full(n, REMOVE if o.clear_dt else LEAVE, np.int32)
             if o.tagging_policy == "All":
@@ -521,26 +530,27 @@ class Marker:
             if o.tagging_policy != "DontTag":
                 row[mark & _OPTICAL != 0] = 1
             edits.append(("DT", row))
-            values += [b"ZLB\0", b"ZSQ\0"]
+            add_values(b"ZLB\0ZSQ\0", [4, 4])
         if o.tag_duplicate_set_members:
             member = self._is_member(batch, index)
             for tag, numbers in (("DI", self._marks.set_first), ("DS", self._marks.set_size)):
                 mine = np.where(member, numbers[index], -1)
                 distinct, place = np.unique(mine, return_inverse=True)
-                row = np.where(mine >= 0, place + len(values), LEAVE).astype(np.int32)
-                values += [b"i" + int(v).to_bytes(4, "little", signed=True) for v in distinct]
-                edits.append((tag, row))
+                value = np.empty(len(distinct), [("type", "S1"), ("number", "<i4")])
+                value["type"], value["number"] = b"i", distinct
+                first = add_values(value.tobytes(), np.full(len(value), value.itemsize))
+                edits.append((tag, np.where(mine >= 0, place + first, LEAVE).astype(np.int32)))
         if self._marks.programs and o.add_pg_tag_to_reads:
             known = len(self._marks.programs)
+            values = [b"Z" + v.encode() + b"\0" for v in self._marks.programs.values()]
+            first = add_values(b"".join(values), [len(v) for v in values])
             old = self._programs.rows(batch, self._threads)
             # A value that only comes after the first unplaced read was not collected: its records lose the tag.
-            edits.append(("PG", np.where(old < known, old + len(values), REMOVE).astype(np.int32)))
-            values += [b"Z" + v.encode() + b"\0" for v in self._marks.programs.values()]
+            edits.append(("PG", np.where(old < known, old + first, REMOVE).astype(np.int32)))
         if not edits:
             return batch
-        value_offset = np.zeros(len(values) + 1, np.int64)
-        np.cumsum([len(v) for v in values], out=value_offset[1:])
-        value = np.frombuffer(b"".join(values) or b"\0", np.uint8)
+        value_offset = np.concatenate([np.zeros(1, np.int64), *sizes]).cumsum()
+        value = np.concatenate([*texts, np.zeros(1, np.uint8)])
         return edit_tags(batch, [t for t, _ in edits], np.stack([r for _, r in edits]), value, value_offset, self._threads)
 
 

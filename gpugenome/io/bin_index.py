@@ -1,10 +1,11 @@
-"""Queries of .bai and .csi indexes: which stretches of a BAM file may hold the records of some intervals.
+"""Queries of .bai, .csi and .tbi indexes: which stretches of a BGZF file may hold the records of some intervals.
 
-Source: SAM specification 5, CSIv1.
+Source: SAM specification 5, CSIv1, tabix.
 """
 
 import gzip
 import struct
+import zlib
 
 import numpy as np
 
@@ -21,21 +22,29 @@ def _bins(start, end, min_shift, depth):
     return np.concatenate(out)
 
 
-def _read(path):
-    """[contig][bin] -> chunks int64[k, 2], the linear index by contig (bai) or each bin's lowest offset (csi), min_shift, depth."""
+def _read(path, is_tabix):
+    """What an index says: names of its contigs (None but of tbi), then by contig bin -> chunks int64[k, 2], and the linear index (of csi
+    each bin's lowest offset); min_shift, depth.
+    """
     with open(path, "rb") as f:
         data = f.read()
     if data[:2] == b"\x1f\x8b":
         data = gzip.decompress(data)
+    if is_tabix and data[:4] != b"TBI\1":
+        raise InputError(path, "is not a tabix index, or damaged: it does not begin with TBI")
     is_csi = data[:4] == b"CSI\1"
-    if not is_csi and data[:4] != b"BAI\1":
+    if not is_tabix and not is_csi and data[:4] != b"BAI\1":
         raise InputError(path, "is not a BAM index (.bai, .csi)")
-    min_shift, depth, at = 14, 5, 4
+    min_shift, depth, at, names = 14, 5, 4, None
     if is_csi:
         min_shift, depth, skip = struct.unpack_from("<iii", data, 4)
         at = 16 + skip
     (contigs,) = struct.unpack_from("<i", data, at)
     at += 4
+    if is_tabix:
+        (size,) = struct.unpack_from("<24xi", data, at)
+        at += 28 + size
+        names = [name.decode("latin-1") for name in data[at - size : at].split(b"\0")[:contigs]]
     chunks, lowest = [], []
     for _ in range(contigs):
         (count,) = struct.unpack_from("<i", data, at)
@@ -53,26 +62,29 @@ def _read(path):
             at += 4 + 8 * size
         chunks.append(mine)
         lowest.append(low)
-    return chunks, lowest, min_shift, depth
+    return names, chunks, lowest, min_shift, depth
 
 
-def query(path, intervals: np.ndarray) -> list[tuple[int, int]]:
+def query(path, intervals: np.ndarray, contigs=None) -> list[tuple[int, int]]:
     """Virtual offset ranges (begin, end), in file order and apart, that hold every record overlapping the intervals.
 
-    intervals: int64[k, 3] (ref_id, start, end).
+    intervals: int64[k, 3] (ref_id, start, end). contigs: of a .tbi, which numbers its contigs in its own way, their names; else None.
 
     Raises
     ------
     InputError: not an index, or a damaged one.
     """
+    is_tabix = contigs is not None
     try:
-        chunks, lowest, min_shift, depth = _read(path)
-    except (struct.error, ValueError, EOFError, OSError) as e:
-        raise InputError(path, f"is a damaged index: {e}") from None
+        names, chunks, lowest, min_shift, depth = _read(path, is_tabix)
+    except (struct.error, ValueError, EOFError, OSError, zlib.error) as e:
+        raise InputError(path, f"{'is not a tabix index, or damaged' if is_tabix else 'is a damaged index'}: {e}") from None
+    number = range(len(chunks)) if not is_tabix else {i: names.index(c) for i, c in enumerate(contigs) if c in names}
     found = []
     for ref_id, start, end in intervals.tolist():
-        if ref_id >= len(chunks):
+        if ref_id not in number:
             continue
+        ref_id = number[ref_id]
         mine = [chunks[ref_id][b] for b in _bins(start, max(end, start + 1), min_shift, depth).tolist() if b in chunks[ref_id]]
         if not mine:
             continue
@@ -80,7 +92,8 @@ def query(path, intervals: np.ndarray) -> list[tuple[int, int]]:
         floor = 0
         if isinstance(lowest[ref_id], np.ndarray) and len(lowest[ref_id]):
             floor = int(lowest[ref_id][min(start >> 14, len(lowest[ref_id]) - 1)])
-        found.append(spans[spans[:, 1] > floor])
+        spans = spans[spans[:, 1] > floor]
+        found.append(np.column_stack([np.maximum(spans[:, 0], floor), spans[:, 1]]))
     if not found:
         return []
     spans = np.concatenate(found)
