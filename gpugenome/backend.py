@@ -22,8 +22,7 @@ import numpy as np
 from gpugenome.errors import DeviceError
 
 # Stems whose CUDA twin the pipeline calls (of joint_genotypes: `site_models`, for batches of many samples). The other twins exist (tests,
-# SASS checks, benchmarks/device.py); with their copies some are slower than 16 cores and the best of them two to seven times faster, see
-# the README's section on the GPU.
+# SASS checks, benchmarks/device.py); what each gains with its copies, and the pipeline as a whole, is in the README's section on the GPU.
 CUDA_STEMS = frozenset({"chained_reads", "extension", "joint_genotypes", "pairhmm"})
 
 
