@@ -112,18 +112,20 @@ class GvcfSweep:
         for f, pending in enumerate(self._pending):
             if pending.parts:
                 first[f] = _key(pending.parts[0], 0)
-        at = np.arange(len(self._pending))
         for f, pending in enumerate(self._pending):
             if pending.parts:
-                kernel.push(self._heap, self._n_heap, f, first, at)
+                kernel.push(self._heap, self._n_heap, f, first)
                 self._n_heap += 1
 
     def _window(self, ref_id, limit):
         last = limit == _END
         carried, self._open = self._open, []
+        open_of = {}
+        for f, record in carried:
+            open_of.setdefault(f, []).append(record)
         parts, file_of_part, next_row, last_row, at = [], [], [], [], 0
         for f, pending in enumerate(self._pending):
-            mine = [record for g, record in carried if g == f]
+            mine = open_of.get(f, [])
             parts += mine + pending.parts
             file_of_part += [f] * (len(mine) + len(pending.parts))
             next_row.append(at + len(mine))
