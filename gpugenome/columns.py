@@ -78,10 +78,11 @@ def set_tag(batch: ReadBatch, tag: str, value: np.ndarray, value_offset: np.ndar
     return ReadBatch(data, offset, **{name: getattr(batch, name) for name in [*FIXED, "read_group"]})
 
 
-def edit_tags(batch: ReadBatch, tags: list[str], row: np.ndarray, value=None, value_offset=None, threads: int = 1) -> ReadBatch:
+def edit_tags(batch: ReadBatch, tags: list[str], row: np.ndarray, value=None, value_offset=None, threads: int = 1,
+              arenas=None) -> ReadBatch:  # fmt: skip
     """The batch with tags set or removed and every touched record's tags in htsjdk's order and types.
 
-    Arena and offsets are replaced, unless no record changes.
+    Arena and offsets are replaced, unless no record changes. arenas: an `Arenas` that lends the new arena.
 
     row: int32[tags, n], for each tag and record a row of the ragged table (value uint8, value_offset int64: type letter and value),
     `sam_tags_cpu.LEAVE` or `sam_tags_cpu.REMOVE` (which touches a record also where it has no such tag).
@@ -96,7 +97,7 @@ def edit_tags(batch: ReadBatch, tags: list[str], row: np.ndarray, value=None, va
         return batch
     offset = np.zeros(n + 1, np.int64)
     np.cumsum(size, out=offset[1:])
-    data = np.empty(int(offset[-1]), np.uint8)
+    data = arenas.take(int(offset[-1])) if arenas else np.empty(int(offset[-1]), np.uint8)
     run_chunks(tag_kernel.reencode, n, threads, batch.data, batch.offset, start, code, row, value, value_offset, data, offset)
     batch.data, batch.offset = data, offset
     return batch

@@ -10,6 +10,8 @@ from gpugenome.kernels.launch import jit
 from gpugenome.kernels.memory import copy_bytes, load_i32, load_u8, load_u16, load_u32, store_u8, store_u16, store_u32
 
 MOST_TAGS = 512
+OWN, EDIT, CODE, ORDER, COUNT = range(5)
+"""Rows of the memo of `_arrange`."""
 LEAVE, REMOVE = -1, -2
 """Rows of `row` that are not a row of the value table: keep the tag as it is, remove it."""
 
@@ -96,13 +98,81 @@ def _tags_of(at, end, record, edit_code, row, values, value_offset, codes, place
 
 
 @jit
-def _value_size(at):
-    """Bytes of an encoded tag (letters, type, value) whose type letter stands at `at`."""
+def _remember(at, end, record, edit_code, row, values, value_offset, n, codes, places, sizes, memo):
+    """Keep in memo how the n tags of `_tags_of` follow from the record's own and the edits; their values' bytes to sizes."""
+    edits, known = edit_code.size, 0
+    for k in range(n):
+        sizes[k] = _tag_value_bytes(places[k] + 1, load_u8(places[k]))
+        memo[ORDER, k] = MOST_TAGS
+        for e in range(edits):
+            if row[e, record] >= 0 and edit_code[e] == codes[k]:
+                memo[ORDER, k] = -1 - e
+        memo[CODE, k] = codes[k]
+    sound = True
+    while at + 3 <= end and known < MOST_TAGS:
+        size = _tag_value_bytes(at + 3, load_u8(at + 2))
+        if size < 0:
+            break
+        memo[OWN, known] = np.int64(load_u16(at))
+        for j in range(known):
+            sound &= memo[OWN, j] != memo[OWN, known]
+        for k in range(n):
+            if places[k] == at + 2:
+                memo[ORDER, k] = known
+        known += 1
+        at += 3 + size
+    for k in range(n):
+        sound &= memo[ORDER, k] < MOST_TAGS
+    for e in range(edits):
+        memo[EDIT, e] = min(row[e, record], 0)
+    memo[COUNT, 0] = known if sound and at + 3 > end else -1
+    memo[COUNT, 1] = n
+
+
+@jit
+def _arrange(at, end, record, edit_code, row, values, value_offset, codes, places, sizes, own, memo):
+    """As `_tags_of`, and the bytes of their values. Neighbours mostly have the same tags: only values are looked at where they have.
+
+    memo: int64[5, MOST_TAGS], what is known of the last record that was sorted: the codes of its own tags (OWN), what the edits did (EDIT),
+    the codes after that (CODE) and where each came from (ORDER: one of its own, or -1 - edit), and how many there were (COUNT: -1 for
+    nothing known). sizes: int64[MOST_TAGS]. own: int64[2, MOST_TAGS], scratch.
+    """
+    known, t, here = memo[COUNT, 0], np.int64(0), at
+    for e in range(edit_code.size):
+        if min(row[e, record], 0) != memo[EDIT, e]:
+            known = -1
+    while t < known and here + 3 <= end and np.int64(load_u16(here)) == memo[OWN, t]:
+        size = _tag_value_bytes(here + 3, load_u8(here + 2))
+        if size < 0:
+            break
+        own[0, t], own[1, t] = here + 2, size
+        here += 3 + size
+        t += 1
+    if t == known and here + 3 > end:
+        n = memo[COUNT, 1]
+        for k in range(n):
+            codes[k] = memo[CODE, k]
+            source = memo[ORDER, k]
+            if source >= 0:
+                places[k], sizes[k] = own[0, source], own[1, source]
+            else:
+                r = row[-1 - source, record]
+                places[k], sizes[k] = values + value_offset[r], value_offset[r + 1] - value_offset[r] - 1
+        return n
+    n = _tags_of(at, end, record, edit_code, row, values, value_offset, codes, places)
+    _remember(at, end, record, edit_code, row, values, value_offset, n, codes, places, sizes, memo)
+    return n
+
+
+@jit
+def _value_size(at, size):
+    """Bytes of an encoded tag (letters, type, value) whose type letter stands at `at`, its value of `size` bytes now."""
     kind = load_u8(at)
+    if kind == 90:
+        return 3 + size
     is_integer, value = _integer(at + 1, kind)
     if is_integer:
         return 3 + _narrowest(value)[1]
-    size = _tag_value_bytes(at + 1, kind)
     # Hexadecimal text becomes an array of bytes: element type, count, one byte for two digits.
     return 3 + (5 + (size - 1) // 2 if kind == 72 else size)
 
@@ -154,17 +224,18 @@ def reencoded_sizes(begin, end, data, offset, tag_start, edit_code, row, value, 
     changed = 0
     base = np.int64(data.ctypes.data)
     values = np.int64(value.ctypes.data)
-    codes = np.empty(MOST_TAGS, np.int64)
-    places = np.empty(MOST_TAGS, np.int64)
+    codes, places, sizes = np.empty(MOST_TAGS, np.int64), np.empty(MOST_TAGS, np.int64), np.empty(MOST_TAGS, np.int64)
+    own, memo = np.empty((2, MOST_TAGS), np.int64), np.full((5, MOST_TAGS), -1, np.int64)
     for i in range(begin, end):
         if _keeps_its_bytes(base + tag_start[i], base + offset[i + 1], i, edit_code, row):
             size[i] = offset[i + 1] - offset[i]
             continue
         changed += 1
-        n = _tags_of(base + tag_start[i], base + offset[i + 1], i, edit_code, row, values, value_offset, codes, places)
+        at, stop = base + tag_start[i], base + offset[i + 1]
+        n = _arrange(at, stop, i, edit_code, row, values, value_offset, codes, places, sizes, own, memo)
         total = tag_start[i] - offset[i]
         for k in range(n):
-            total += _value_size(places[k])
+            total += _value_size(places[k], sizes[k])
         size[i] = total
     return changed
 
@@ -179,13 +250,14 @@ def reencode(begin, end, data, offset, tag_start, edit_code, row, value, value_o
     base = np.int64(data.ctypes.data)
     target = np.int64(out.ctypes.data)
     values = np.int64(value.ctypes.data)
-    codes = np.empty(MOST_TAGS, np.int64)
-    places = np.empty(MOST_TAGS, np.int64)
+    codes, places, sizes = np.empty(MOST_TAGS, np.int64), np.empty(MOST_TAGS, np.int64), np.empty(MOST_TAGS, np.int64)
+    own, memo = np.empty((2, MOST_TAGS), np.int64), np.full((5, MOST_TAGS), -1, np.int64)
     for i in range(begin, end):
         if _keeps_its_bytes(base + tag_start[i], base + offset[i + 1], i, edit_code, row):
             copy_bytes(target + out_offset[i], base + offset[i], offset[i + 1] - offset[i])
             continue
-        n = _tags_of(base + tag_start[i], base + offset[i + 1], i, edit_code, row, values, value_offset, codes, places)
+        at, stop = base + tag_start[i], base + offset[i + 1]
+        n = _arrange(at, stop, i, edit_code, row, values, value_offset, codes, places, sizes, own, memo)
         to = target + out_offset[i]
         copy_bytes(to, base + offset[i], tag_start[i] - offset[i])
         store_u32(to, np.uint32(out_offset[i + 1] - out_offset[i] - 4))
@@ -195,7 +267,10 @@ def reencode(begin, end, data, offset, tag_start, edit_code, row, value, value_o
             store_u16(to, np.uint16(codes[k]))
             kind = load_u8(at)
             is_integer, v = _integer(at + 1, kind)
-            if is_integer:
+            if kind == 90:
+                copy_bytes(to + 2, at, 1 + sizes[k])
+                to += 3 + sizes[k]
+            elif is_integer:
                 letter, width = _narrowest(v)
                 store_u8(to + 2, np.uint8(letter))
                 for b in range(width):
@@ -203,11 +278,10 @@ def reencode(begin, end, data, offset, tag_start, edit_code, row, value, value_o
                 to += 3 + width
             elif kind == 72:
                 _write_bytes_of_hex(to + 2, at + 1)
-                to += _value_size(at)
+                to += _value_size(at, sizes[k])
             else:
-                size = _tag_value_bytes(at + 1, kind)
-                copy_bytes(to + 2, at, 1 + size)
-                to += 3 + size
+                copy_bytes(to + 2, at, 1 + sizes[k])
+                to += 3 + sizes[k]
 
 
 @jit

@@ -350,7 +350,8 @@ def open_several(paths, reference=None, threads: int = 2):
 
 
 class Replay:
-    """Alignments that can be read twice: a regular file is opened again; streams and several files are kept, spilled beyond a budget.
+    """Alignments that can be read twice: a regular file is kept in memory where that is a quarter of a budget at most, or opened again;
+    streams and several files are kept, spilled beyond a budget. Batches are not to be changed.
 
     Several coordinate-sorted files are merged in Picard's order. spill: `io.arrow.SpillFolder`.
     """
@@ -359,7 +360,7 @@ class Replay:
         self._arguments = (paths[0], reference, threads)
         self._reader = open_several(paths, reference, threads)
         self.header = self._reader.header
-        self._kept = None
+        self._kept, self._most = None, memory_bytes // 4
         self._again = len(paths) == 1 and os.path.isfile(paths[0])
         if len(paths) > 1:
             from gpugenome.steps.sort import COORDINATE, sorted_records
@@ -377,7 +378,26 @@ class Replay:
             yield from self._kept.batches()
             return
         reader, self._reader = self._reader or open_reads(*self._arguments), None
-        yield from reader.batches(max_reads)
+        held, size = [], 0
+        for batch in reader.batches(max_reads):
+            size += batch.nbytes
+            if size > self._most:
+                held = []
+            else:
+                held.append(batch)
+            yield batch
+        if size <= self._most:
+            self._kept = _Held(held)
+
+
+class _Held:
+    """Batches in memory."""
+
+    def __init__(self, batches):
+        self._batches = batches
+
+    def batches(self):
+        return iter(self._batches)
 
 
 class _Kept:
@@ -397,8 +417,7 @@ class _Kept:
     def batches(self):
         for run in self._runs:
             yield from run
-        for batch in self._held:
-            yield replace(batch, data=batch.data.copy())
+        yield from self._held
 
 
 class Writer:

@@ -55,7 +55,7 @@ class Recalibration:
 def recalibration_table(marked: SortedReads, bases_of, known_sites, arguments, threads: int, intervals=None):
     """The `RecalTable` of BaseRecalibrator with its defaults. Arguments as in `steps.bqsr.TableBuilder`."""
     builder = TableBuilder(marked.header, bases_of, known_sites, TableOptions(), arguments, threads, intervals)
-    for batch in ahead(marked.batches(), threads):
+    for batch in ahead(marked.batches(with_tags=False), threads):
         builder.add(batch)
     return builder.finish()
 

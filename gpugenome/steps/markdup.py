@@ -4,10 +4,11 @@ Two passes over the records: the first makes read ends, joins them to pairs and 
 flags and tags. Source: Picard MarkDuplicates, AbstractMarkDuplicatesCommandLineProgram, OpticalDuplicateFinder, LibraryIdGenerator.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from gpugenome.arenas import Arenas
 from gpugenome.batch import Header, ReadBatch
 from gpugenome.columns import edit_tags, find_tag, set_flags, take, text_values
 from gpugenome.errors import UserError
@@ -71,6 +72,7 @@ class Marks:
 
     set_first, set_size: int32 by record index, -1 outside of sets; empty unless set members are tagged.
     libraries: rows for `io.metrics.duplicate_metrics_text`; sets: its histograms. programs: PG values seen (None: none) -> new ID.
+    looked: how many records, from the first on, they are of.
     """
 
     mark: np.ndarray
@@ -79,6 +81,7 @@ class Marks:
     libraries: list[dict]
     sets: dict[str, dict[int, int]]
     programs: dict[str | None, str]
+    looked: int
     header: Header
 
 
@@ -154,13 +157,17 @@ class _Examined:
         unpaired = (f & 1 == 0) | (f & 8 != 0)
         counts = np.zeros((len(batch), 2), np.uint8)
         own = index - self._base
+        self._base += len(batch)
+        self._counts.append(counts)
+        if (own == np.arange(len(own))).all():
+            examined = f & 0x904 == 0
+            counts[:, 0], counts[:, 1] = unpaired & examined, ~unpaired & examined
+            return
         for column, chosen in enumerate((unpaired, ~unpaired)):
             chosen = chosen & (f & 0x904 == 0)
             np.add.at(counts[:, column], own[chosen & (own >= 0)], 1)
             if (own < 0).any():
                 self._later.append((column, index[chosen & (own < 0)]))
-        self._counts.append(counts)
-        self._base += len(batch)
 
     def table(self):
         """uint8[n, 2], by index; nothing is added any more."""
@@ -313,7 +320,7 @@ def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_na
     """
     libraries, programs, examined = _Libraries(header), _Programs(), _Examined()
     joiner = _Joiner(by_name, options.uses_barcodes, spill, memory_bytes // 8, threads)
-    settings, base, looking, runs = options.settings(), 0, True, NameRuns()
+    settings, base, looked, looking, runs = options.settings(), 0, 0, True, NameRuns()
     pattern = NamePattern(options.read_name_regex) if options.read_name_regex is not None else None
     for batch in ahead(batches, threads):
         libraries.count(batch)
@@ -325,6 +332,7 @@ def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_na
         if looking or part is not batch:
             if options.program_record_id:
                 programs.rows(part, threads)
+            looked += len(part)
             ends = np.zeros(len(part), END)
             run_chunks(
                 read_ends_cpu.read_ends,
@@ -353,7 +361,7 @@ def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_na
                     f"{source}: record {fault + 1} ({_name(part, fault - base)}): a second record of this read waits for the same mate"
                 )
         base += len(batch)
-    return _mark(joiner, libraries, examined, programs, header, options, base, threads)
+    return _mark(joiner, libraries, examined, programs, looked, header, options, base, threads)
 
 
 def _name(batch, i):
@@ -412,7 +420,7 @@ class _Metrics:
         self.count_sets("non_optical_sets", np.concatenate([ones, (seen - found)[seen - found > 0]]))
 
 
-def _mark(joiner, libraries, examined, programs, header, options, total, threads):
+def _mark(joiner, libraries, examined, programs, looked, header, options, total, threads):
     joiner.finish()
     mark, metrics = np.zeros(total, np.uint8), _Metrics(examined.table(), libraries)
     tagged = total if options.tag_duplicate_set_members else 0
@@ -448,7 +456,7 @@ def _mark(joiner, libraries, examined, programs, header, options, total, threads
         metrics.mark(singles[order[state[order] & duplicates_cpu.DUPLICATE != 0]], mark)
     rows = libraries.rows(metrics.unpaired, metrics.paired, metrics.optical)
     new_programs, new_header = _chain_programs(programs, header, options)
-    return Marks(mark, set_first, set_size, rows, metrics.sets, new_programs, new_header)
+    return Marks(mark, set_first, set_size, rows, metrics.sets, new_programs, looked, new_header)
 
 
 def _chain_programs(programs, header, options):
@@ -476,23 +484,32 @@ def _chain_programs(programs, header, options):
 
 
 class Marker:
-    """The second pass: sets flags and tags, batch by batch, in the order of the first pass."""
+    """The second pass: sets flags and tags, batch by batch, in the order of the first pass.
 
-    def __init__(self, marks: Marks, options: DuplicateOptions, *, by_name: bool, threads: int):
+    in_place: batches may be changed. with_tags: False leaves tags as they are, for who looks at none.
+    """
+
+    def __init__(self, marks: Marks, options: DuplicateOptions, *, by_name: bool, threads: int, in_place: bool = False,
+                 with_tags: bool = True):  # fmt: skip
         self._marks, self._options, self._threads = marks, options, threads
+        self._in_place, self._with_tags = in_place, with_tags
         self._runs = NameRuns() if by_name else None
         self._programs, self._base = _Programs(), 0
         self._programs.values = list(marks.programs)
+        self._arenas = Arenas()
         self._run_is_primary = False
 
     def apply(self, batch: ReadBatch) -> ReadBatch:
-        """The batch with duplicates flagged and tags set; records that an option removes are left out. The arena is changed."""
+        """The batch, duplicates flagged and tags set, without records that an option removes; in an arena of its own unless in_place."""
         n, marks, o = len(batch), self._marks, self._options
         index = self._runs(batch) if self._runs else np.arange(self._base, self._base + n)
         self._base += n
         mark = marks.mark[index]
-        set_flags(batch, (batch.flag & ~np.uint16(0x400)) | (mark & _DUPLICATE).astype(np.uint16) << 10, self._threads)
-        out = self._edit(batch, mark, index)
+        out = self._edit(replace(batch), mark, index) if self._with_tags else batch
+        if out.data is batch.data and not self._in_place:
+            out = replace(batch, data=self._arenas.take(batch.data.size))
+            out.data[:] = batch.data
+        set_flags(out, (out.flag & ~np.uint16(0x400)) | (mark & _DUPLICATE).astype(np.uint16) << 10, self._threads)
         write_bins(out, marks.header.contig_lengths, self._threads)
         keep = np.ones(n, bool)
         if o.remove_duplicates:
@@ -544,14 +561,18 @@ class Marker:
             known = len(self._marks.programs)
             values = [b"Z" + v.encode() + b"\0" for v in self._marks.programs.values()]
             first = add_values(b"".join(values), [len(v) for v in values])
-            old = self._programs.rows(batch, self._threads)
+            # Where all records looked at have the same value there is no need to look again.
+            if known == 1 and self._base <= self._marks.looked:
+                old = np.zeros(n, np.int32)
+            else:
+                old = self._programs.rows(batch, self._threads)
             # A value that only comes after the first unplaced read was not collected: its records lose the tag.
             edits.append(("PG", np.where(old < known, old + first, REMOVE).astype(np.int32)))
         if not edits:
             return batch
         value_offset = np.concatenate([np.zeros(1, np.int64), *sizes]).cumsum()
         value = np.concatenate([*texts, np.zeros(1, np.uint8)])
-        return edit_tags(batch, [t for t, _ in edits], np.stack([r for _, r in edits]), value, value_offset, self._threads)
+        return edit_tags(batch, [t for t, _ in edits], np.stack([r for _, r in edits]), value, value_offset, self._threads, self._arenas)
 
 
 @dataclass
@@ -564,10 +585,13 @@ class SortedReads:
     _options: DuplicateOptions
     _threads: int
     _spill: object = field(repr=False, default=None)
+    _in_place: bool = False
 
-    def batches(self, max_reads: int = BATCH_READS):
-        """Iterator of ReadBatch, each in an arena of its own."""
-        marker = Marker(self.marks, self._options, by_name=False, threads=self._threads)
+    def batches(self, max_reads: int = BATCH_READS, with_tags: bool = True):
+        """Iterator of ReadBatch, each in an arena of its own. with_tags: False leaves tags as they came, for who looks at none."""
+        marker = Marker(
+            self.marks, self._options, by_name=False, threads=self._threads, in_place=self._in_place, with_tags=with_tags
+        )
         for batch in self._sorted.batches(max_reads):
             yield marker.apply(batch)
 
@@ -584,4 +608,4 @@ def sort_and_mark(batches, header: Header, options: DuplicateOptions, *, memory_
     """
     ordered = sorted_records(batches, COORDINATE, spill=spill, memory_bytes=memory_bytes, threads=threads)
     marks = find_duplicates(ordered.batches(), header, options, by_name=False, spill=spill, memory_bytes=memory_bytes, threads=threads)
-    return SortedReads(marks.header, marks, ordered, options, threads, spill)
+    return SortedReads(marks.header, marks, ordered, options, threads, spill, True)
