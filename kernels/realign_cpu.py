@@ -292,7 +292,11 @@ def realign(begin, end, rows, region, span_start, start, base, base_offset, ciga
         h = haplotype_offset[r] + best[i]
         hap = hap_base[hap_base_offset[h] : hap_base_offset[h + 1]]
         read = base[base_offset[i] : base_offset[i + 1]]
-        n1, at = align_one(hap, read, scores[0], scores[1], scores[2], scores[3], SOFTCLIP, letters, lanes, back, first)
+        n1, at = align_one(hap, read, scores[0], scores[1], scores[2], scores[3], SOFTCLIP, letters, lanes, back, fourth)
+        builder_reset(st, 1)  # a deletion between the clip and the first aligned base goes, and what follows stays where it is
+        for w in fourth[:n1]:
+            builder_add(first, st, np.int64(w >> 4), np.int64(w & 15))
+        n1 = builder_make(first, st)
         hap_to_ref = hap_cigar[hap_cigar_offset[h] : hap_cigar_offset[h + 1]]
         ref_start = _reference_before(hap_to_ref, at)
         n2 = _drop_front(hap_to_ref, at, second, st)
