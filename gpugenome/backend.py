@@ -11,9 +11,11 @@ A step asks for a stem and calls kernels by name:
         (totals,) = hmm.take(out)
 """
 
+import ctypes
 import importlib
 import os
-from contextlib import nullcontext
+import sys
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -24,6 +26,7 @@ from gpugenome.errors import DeviceError
 # Stems whose CUDA twin the pipeline calls (of joint_genotypes: `site_models`, for batches of many samples). The other twins exist (tests,
 # SASS checks, benchmarks/device.py); what each gains with its copies, and the pipeline as a whole, is in the README's section on the GPU.
 CUDA_STEMS = frozenset({"chained_reads", "extension", "joint_genotypes", "pairhmm"})
+NO_DEVICE = "no CUDA device or no NVIDIA driver (libcuda.so.1) was found"
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,18 @@ def usable_threads() -> int:
         return os.cpu_count() or 1
 
 
+def _has_driver() -> bool:
+    """Whether the driver's library can be loaded, asked without numba.cuda, which takes 0.2 s to import."""
+    if not sys.platform.startswith("linux") or os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
+        return True
+    for name in (os.environ.get("NUMBA_CUDA_DRIVER"), "libcuda.so.1", "libcuda.so", "/usr/lib/libcuda.so", "/usr/lib64/libcuda.so"):
+        if name:
+            with suppress(OSError):
+                ctypes.CDLL(name)
+                return True
+    return False
+
+
 def _cuda_problem() -> str | None:
     """What is missing for CUDA, or None where a device is ready."""
     try:
@@ -118,7 +133,7 @@ def _cuda_problem() -> str | None:
         return "the CUDA bindings are not installed; install gpugenome[cuda12] or gpugenome[cuda13]"
     except Exception as e:  # a driver that is there but broken raises its own error types
         return f"the CUDA driver does not answer ({type(e).__name__}: {e})"
-    return "no CUDA device or no NVIDIA driver (libcuda.so.1) was found"
+    return NO_DEVICE
 
 
 def choose(device: str = "auto", threads: int | None = None, gpu_gains: bool = True) -> Backend:
@@ -134,7 +149,7 @@ def choose(device: str = "auto", threads: int | None = None, gpu_gains: bool = T
     n = threads or usable_threads()
     if device == "cpu" or (device == "auto" and not gpu_gains):
         return Backend("cpu", n, f"CPU, {n} thread{'s' * (n != 1)}")
-    problem = _cuda_problem()
+    problem = NO_DEVICE if device == "auto" and not _has_driver() else _cuda_problem()
     if problem is None:
         from numba import cuda
 

@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -116,16 +117,21 @@ class Cohort:
         owner = {s: p.source for p in self.parts for s in p.samples}
         made: list[Part] = []
         try:
-            for path in paths:
-                file = VariantFile(path, names, threads)
-                for sample in file.header.samples:
-                    if sample in owner:
-                        raise InputError(path, f"has the sample {sample}, which is in the store already (from {owner[sample]})")
-                    owner[sample] = path
-                part = Part(f"{self.next_part:08d}", file.header.samples, os.path.abspath(path), 0)
-                made.append(part)
-                part.records = self._write(file, records(file), part)
-                self.next_part += 1
+            with ThreadPoolExecutor(threads) as pool:
+                for first in range(0, len(paths), threads):  # files side by side
+                    files, some = [], paths[first : first + threads]
+                    for path in some:
+                        file = VariantFile(path, names, max(1, threads // len(some)))
+                        for sample in file.header.samples:
+                            if sample in owner:
+                                raise InputError(path, f"has the sample {sample}, which is in the store already (from {owner[sample]})")
+                            owner[sample] = path
+                        files.append(file)
+                        made.append(Part(f"{self.next_part:08d}", file.header.samples, os.path.abspath(path), 0))
+                        self.next_part += 1
+                    parts = made[first:]
+                    for part, n in zip(parts, pool.map(self._write, files, map(records, files), parts)):
+                        part.records = n
             self.contigs = contigs
             self.parts += made
             self._save()
