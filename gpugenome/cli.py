@@ -5,7 +5,9 @@
 
 import importlib
 import os
+import signal
 import sys
+import threading
 import traceback
 
 import click
@@ -55,8 +57,38 @@ def cli():
     """Germline short-variant calling with the results of GATK 4.6.2.0, on CPU or GPU."""
 
 
+_ENDS = {signal.SIGINT: b"gpugenome: interrupted\n", signal.SIGTERM: b"gpugenome: terminated\n"}
+
+
+class _Ended(BaseException):
+    """A signal that ends the program, as an exception, so that temporary files are removed on the way out."""
+
+
+_PATIENCE_S = 3.0
+
+
+def _give_up(number):
+    """End without the threads that do not come to an end, as one that waits for standard input; leave no temporary files."""
+    outputs = sys.modules.get("gpugenome.io.outputs")
+    if outputs:
+        outputs.remove_unfinished()
+    os._exit(128 + number)
+
+
+def _end(number, frame):
+    os.write(2, _ENDS[number])
+    signal.signal(number, signal.SIG_DFL)  # a second one ends it at once
+    late = threading.Timer(_PATIENCE_S, _give_up, [number])
+    late.daemon = True
+    late.start()
+    raise _Ended(number)
+
+
 def main(argv=None) -> None:
-    """Run the command line and exit: 0 success, 1 threshold missed, 2 bad input, 3 a bug, 130 interrupted."""
+    """Run the command line and exit: 0 success, 1 threshold missed, 2 bad input, 3 a bug, 130 interrupted, 143 terminated."""
+    for number in _ENDS:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # not where it is ignored, as under nohup
+            signal.signal(number, _end)
     try:
         code = cli.main(args=argv, prog_name="gpugenome", standalone_mode=False)
         sys.stdout.flush()
@@ -64,11 +96,12 @@ def main(argv=None) -> None:
         click.echo(f"gpugenome: error: {e}", err=True)
         code = e.exit_code
     except click.ClickException as e:
-        e.show()
+        context = getattr(e, "ctx", None)
+        hint = f" (see {context.command_path} --help)" if context else ""
+        click.echo(f"gpugenome: error: {e.format_message().replace(chr(10), ' ').rstrip('.')}{hint}", err=True)
         code = 2
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("gpugenome: interrupted", err=True)
-        code = 130
+    except _Ended as e:
+        code = 128 + e.args[0]
     except BrokenPipeError:
         # The reader of our standard output went away (`| head`): not an error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -194,6 +194,23 @@ def test_contig_that_the_header_lacks(tmp_path):
     assert "cannot be read as SAM or CRAM" in text and "c9" in text
 
 
+def test_text_that_is_no_sam(tmp_path):
+    bad = tmp_path / "bad.bam"
+    bad.write_text("hello world\n")
+    text = refused("sort", bad, tmp_path)
+    assert text == f'{bad}: cannot be read as SAM or CRAM: [main_samview] fail to read the header from "{bad}".'
+
+
+def test_sam_leaves_nothing_beside_the_reference(tmp_path, demo):
+    (tmp_path / "ref.fa").write_text(">c1\n" + "ACGTA" * 200 + "\n>c2\n" + "ACGTC" * 100 + "\n")
+    (tmp_path / "a.sam").write_text(HEADER + row("a"))
+    run("sort", "-I", tmp_path / "a.sam", "-R", tmp_path / "ref.fa", "-O", tmp_path / "o.bam")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.sam", "o.bam", "ref.fa"]
+    (tmp_path / "b.sam").write_text("@HD\tVN:1.6\tSO:coordinate\n@RG\tID:g\tSM:s\n")  # contigs do not come from the reference
+    done = run("haplotypecaller", "-I", tmp_path / "b.sam", "-R", tmp_path / "ref.fa", "-O", tmp_path / "o.vcf", code=2)
+    assert b"has no @SQ lines in its header" in done.stderr
+
+
 def test_second_record_for_the_same_mate(tmp_path):
     rows = [row("p", 65, pos=100, mate="c2\t50\t0"), row("p", 65, pos=110, mate="c2\t60\t0")]
     write(tmp_path / "bad.bam", bam_bytes(tmp_path, rows)[0])

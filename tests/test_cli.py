@@ -1,12 +1,17 @@
 """The command line: lazy imports, exit codes, version in one place."""
 
+import gzip
+import signal
 import subprocess
 import sys
+import time
 
+import numpy as np
 import pytest
 
 from gpugenome import __version__
 from gpugenome.cli import COMMANDS
+from gpugenome.io.bgzf import compress
 
 
 def run(*args, code=None):
@@ -44,3 +49,45 @@ def test_every_listed_command_has_help(name):
 def test_zero_threads_is_refused():
     result = run("concordance", "--threads", "0", "--truth", "x.vcf", "--eval", "y.vcf")
     assert result.returncode == 2 and "threads" in result.stderr
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_leaves_no_files(demo, tmp_path, number, code):
+    command = [sys.executable, "-m", "gpugenome.cli", "sort", "-I", "-", "-O", str(tmp_path / "out.bam")]
+    data = compress(np.frombuffer(gzip.decompress((demo / "golden" / "recalibrated.bam").read_bytes()), np.uint8), 0)
+    assert len(data) > 9_000_000  # more than is read at a time: a thread waits for the rest when the signal comes
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        child.stdin.write(data[:9_000_000])
+        child.stdin.flush()
+        end = time.monotonic() + 120
+        while not any(tmp_path.iterdir()):
+            assert child.poll() is None and time.monotonic() < end
+            time.sleep(0.05)
+        child.send_signal(number)
+        message = child.stderr.read()
+        assert child.wait(30) == code and message.count(b"gpugenome: ") == 1
+    assert not any(tmp_path.iterdir())
+
+
+def test_wrong_arguments_are_one_line(tmp_path):
+    choice = ["markdup", "-I", "x", "-O", "y", "--tagging-policy", "Some"]
+    for arguments in (["bqsr", "-O", "x"], ["sort", "--nothing"], choice, ["nothing"]):
+        done = run(*arguments)
+        assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and done.stderr.startswith("gpugenome: error: "), done.stderr
+    assert "Missing option" in run("bqsr", "-O", "x").stderr
+
+
+def test_an_output_is_no_input_and_no_other_output(demo, tmp_path):
+    table, reads = tmp_path / "t.table", demo / "golden" / "recalibrated.bam"
+    table.write_text("x")
+    genome = str(tmp_path / "ref.fa")
+    (tmp_path / "ref.fa").write_text(">demo1\nACGT\n")
+    for arguments in (
+        ["sort", "-I", reads, "-R", genome, "-O", genome],
+        ["markdup", "-I", reads, "-O", tmp_path / "o.bam", "-M", tmp_path / "o.bam"],
+        ["applybqsr", "-I", reads, "-bqsr", table, "-R", genome, "-O", genome],
+        ["haplotypecaller", "-I", reads, "-R", genome, "-O", tmp_path / "o.vcf", "-bamout", tmp_path / "o.vcf"],
+    ):
+        done = run(*map(str, arguments))
+        assert done.returncode == 2 and "is both an input and an output" in done.stderr, arguments
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["ref.fa", "t.table"]

@@ -135,6 +135,7 @@ def test_what_cannot_be_added_leaves_the_store_as_it_was(tmp_path):
         ((FILES["as0"], FILES["t0"]), "has the sample t0, which is in the store already"),
         ((FILES["as0"], cut), "truncated"),
         ((ROOT / "data" / "mixed_sites.vcf.gz",), "made with another reference"),
+        ((ROOT / "data" / "golden" / "calls.vcf.gz",), "demo1:612: has no <NON_REF> allele"),
     ):
         with pytest.raises(UserError, match=problem):
             cohort("add", tmp_path / "store", *files, "-R", REFERENCE)

@@ -55,7 +55,8 @@ def test_sample_that_is_not_there(demo, bam, tmp_path, capsys):
     "name, text, message",
     [
         ("a.bed", "demo1\t100\t200\ndemo1\tx\t300\n", "a.bed: line 2: expected contig, start and end separated by tabs"),
-        ("a.bed", "demo1\t100\n", "a.bed: line 1: expected contig, start and end separated by tabs"),
+        ("a.bed", "demo1 x 200\n", "a.bed: line 1: expected contig, start and end separated by tabs"),
+        ("a.bed", "demo1\t100\t100\n", "a.bed: line 1: demo1:101-100 has no bases"),
         ("a.bed", "demo9\t100\t200\n", "a.bed: line 1: the reference has no contig demo9"),
         ("a.bed", "demo1\t100\t200001\n", "a.bed: line 1: lies outside of the contig demo1 (1-200000)"),
         ("a.interval_list", "@SQ\tSN:demo1\tLN:200000\ndemo1\t5\t4\t+\tx\n", "a.interval_list: line 2: "),

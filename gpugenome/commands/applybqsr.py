@@ -30,7 +30,7 @@ def command(inputs, table_path, output, reference, index, md5, program, compress
     """Recalibrate base qualities, every one as GATK ApplyBQSR 4.6.2.0. Reads that are not well-formed are left out, as there."""
     for path in (*inputs, table_path):
         check_input(path)
-    check_output(output, *inputs, table_path)
+    check_output(output, *inputs, table_path, reference)
     from gpugenome.backend import usable_threads
     from gpugenome.columns import overlapping
     from gpugenome.commands.options import default_memory, read_intervals

@@ -26,13 +26,15 @@ def add(store, gvcfs, reference, threads):
     from gpugenome.io.cohort import changing
     from gpugenome.io.fasta import Reference
     from gpugenome.progress import log
-    from gpugenome.steps.gvcf_inputs import GvcfInput, check_gvcf
+    from gpugenome.steps.gvcf_inputs import GvcfInput, check_gvcf, check_non_ref
 
     genome = Reference(reference)
 
     def records(file):
         check_gvcf(file, genome)
-        return GvcfInput(file, None, genome.bases_upper_acgtn).records()
+        for found in GvcfInput(file, None, genome.bases_upper_acgtn).records():
+            check_non_ref(found)
+            yield found
 
     with changing(store, make=True) as cohort:
         made = cohort.add(gvcfs, genome.names, genome.lengths, threads or backend.usable_threads(), records)

@@ -28,8 +28,9 @@ def command(reference, inputs, output, dbsnp, alleles, table_path, bamout, assem
     paths = [p for p in (*inputs, reference, dbsnp, alleles, table_path) if p]
     for path in paths:
         check_input(path)
-    for path in (output, bamout, assembly_region_out):
-        check_output(path, *paths)
+    outputs = [p for p in (output, bamout, assembly_region_out) if p]
+    for i, path in enumerate(outputs):
+        check_output(path, *paths, *outputs[:i])
     from contextlib import ExitStack
 
     from gpugenome.commands.calling import call_to_files

@@ -66,8 +66,8 @@ def command(
     """
     for path in inputs:
         check_input(path)
-    check_output(output, *inputs)
-    check_output(metrics, *inputs)
+    check_output(output, *inputs, reference)
+    check_output(metrics, *inputs, reference, output)
     from contextlib import ExitStack
 
     from gpugenome.backend import usable_threads

@@ -28,7 +28,7 @@ def command(inputs, output, order, ties, index, md5, compression_level, referenc
     """
     for path in inputs:
         check_input(path)
-    check_output(output, *inputs)
+    check_output(output, *inputs, reference)
     from gpugenome.backend import usable_threads
     from gpugenome.commands.options import default_memory
     from gpugenome.io.arrow import SpillFolder

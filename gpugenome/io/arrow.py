@@ -11,6 +11,7 @@ import pyarrow as pa
 from gpugenome.batch import ReadBatch
 from gpugenome.columns import FIXED
 from gpugenome.errors import InputError
+from gpugenome.io.outputs import unfinished
 
 _TYPES = {np.int32: pa.int32(), np.uint8: pa.uint8(), np.uint16: pa.uint16()}
 _SCHEMA = pa.schema([("record", pa.large_binary()), *((k, _TYPES[v]) for k, v in FIXED.items()), ("read_group", pa.int32())])
@@ -37,6 +38,7 @@ class SpillFolder:
         """Remove the folder and its files."""
         if self.path:
             shutil.rmtree(self.path, ignore_errors=True)
+            unfinished.discard(self.path)
             self.path = None
 
     def write(self, batches) -> "SpilledRun":
@@ -55,6 +57,7 @@ class SpillFolder:
         try:
             if self.path is None:
                 self.path = tempfile.mkdtemp(prefix="gpugenome-", dir=self._parent)
+                unfinished.add(self.path)
             name = os.path.join(self.path, f"run{self._count:05d}.arrow")
             self._count += 1
             with pa.OSFile(name, "wb") as sink, pa.ipc.new_file(sink, schema) as writer:

@@ -113,7 +113,13 @@ def _header_bytes(header: Header) -> np.ndarray:
     return np.frombuffer(b"".join(parts), np.uint8)
 
 
-_TO_BAM = "import sys, pysam; pysam.view(*sys.argv[1:], catch_stdout=False)"
+_TO_BAM = """
+import sys, pysam
+try:
+    pysam.view(*sys.argv[1:], catch_stdout=False)
+except pysam.SamtoolsError as e:
+    sys.exit(e.value.partition("stderr=")[2] or e.value)
+"""
 
 
 def _samtools_view(arguments, **streams):
@@ -154,9 +160,9 @@ class Reader:
 
     def _through_htslib(self, stream, prefix):
         self._errors = tempfile.TemporaryFile()
-        # htslib makes up NM and MD tags for CRAM unless told not to.
-        given = ["--input-fmt-option", "decode_md=0"] if prefix == b"CRAM" else []
-        arguments = ["-u", "--no-PG", *given, *(["-T", self._reference] if self._reference else []), self.path if stream is None else "-"]
+        # htslib makes up NM and MD tags for CRAM unless told not to; SAM gets no contigs from the reference, and leaves no .fai beside it.
+        given = ["--input-fmt-option", "decode_md=0", *(["-T", self._reference] if self._reference else [])] if prefix == b"CRAM" else []
+        arguments = ["-u", "--no-PG", *given, self.path if stream is None else "-"]
         feed = subprocess.PIPE if stream is not None else subprocess.DEVNULL
         self._child = _samtools_view(arguments, stdin=feed, stdout=subprocess.PIPE, stderr=self._errors)
         if stream is not None:

@@ -26,7 +26,7 @@ def parse_interval(text: str, contigs: dict[str, int], lengths) -> tuple[int, in
     if text in contigs or not name:
         name, span = text, ""
     if name not in contigs:
-        raise UserError(f"-L {text}: the reference has no contig {name}")
+        raise UserError(f"-L {text}: the reference has no contig {name}, and there is no such file")
     ref_id = contigs[name]
     length = int(lengths[ref_id])
     try:
@@ -53,6 +53,10 @@ def _read_file(path, contigs, lengths):
         from gpugenome.io.known_sites import read_sites
 
         return [(r, int(s), int(e)) for r, spans in enumerate(read_sites([path], list(contigs), lengths)) for s, e in spans.tolist()]
+    if lower.endswith(".bed"):
+        from gpugenome.io.variant_text import bed_lines
+
+        return [_inside(path, number, name, start, end, contigs, lengths) for number, name, start, end in bed_lines(path)]
     import gzip
 
     try:
@@ -65,10 +69,7 @@ def _read_file(path, contigs, lengths):
         if not line.strip() or line.startswith(("@", "#", "track", "browser")):
             continue
         try:
-            if lower.endswith(".bed"):
-                fields = line.split("\t")
-                name, start, end = fields[0], int(fields[1]), int(fields[2])
-            elif "\t" in line:
+            if "\t" in line:
                 fields = line.split("\t")
                 name, start, end = fields[0], int(fields[1]) - 1, int(fields[2])
             else:
@@ -78,12 +79,19 @@ def _read_file(path, contigs, lengths):
             raise InputError(path, "expected contig, start and end separated by tabs", f"line {number}") from None
         except UserError as e:
             raise InputError(path, str(e).removeprefix("-L "), f"line {number}") from None
-        if name not in contigs:
-            raise InputError(path, f"the reference has no contig {name}", f"line {number}")
-        if not 0 <= start < end <= int(lengths[contigs[name]]):
-            raise InputError(path, f"lies outside of the contig {name} (1-{int(lengths[contigs[name]])})", f"line {number}")
-        out.append((contigs[name], start, end))
+        out.append(_inside(path, number, name, start, end, contigs, lengths))
     return out
+
+
+def _inside(path, number, name, start, end, contigs, lengths):
+    """(ref_id, start, end) of a line of a file, which must lie inside its contig."""
+    if name not in contigs:
+        raise InputError(path, f"the reference has no contig {name}", f"line {number}")
+    if end <= start:
+        raise InputError(path, f"{name}:{start + 1}-{end} has no bases", f"line {number}")
+    if not 0 <= start < end <= int(lengths[contigs[name]]):
+        raise InputError(path, f"lies outside of the contig {name} (1-{int(lengths[contigs[name]])})", f"line {number}")
+    return contigs[name], start, end
 
 
 def _merge(intervals, adjacent: bool):

@@ -2,13 +2,25 @@
 
 import errno
 import os
+import shutil
 import sys
 import tempfile
+from pathlib import Path
 
 from gpugenome.errors import InputError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 STDOUT = ("-", "/dev/stdout")
+
+
+unfinished: set[str] = set()
+"""Temporary files and folders of this process."""
+
+
+def remove_unfinished() -> None:
+    """Remove the temporary files and folders of this process, where it has to end at once."""
+    for path in list(unfinished):
+        shutil.rmtree(path, ignore_errors=True) if os.path.isdir(path) else Path(path).unlink(missing_ok=True)
 
 
 def is_special(path) -> bool:
@@ -55,6 +67,7 @@ class AtomicOutput:
             number, self.path = tempfile.mkstemp(prefix=f".{name}.", suffix=self.suffix or ".part", dir=folder)
         except OSError as e:
             raise os_problem(self.final, e) from None
+        unfinished.add(self.path)
         mask = os.umask(0)
         os.umask(mask)
         os.fchmod(number, 0o666 & ~mask)
@@ -105,6 +118,7 @@ class AtomicOutput:
         for output in everything:
             if not output.special:
                 os.replace(output.path, output.final)
+                unfinished.discard(output.path)
 
     def discard(self):
         """Close everything and remove the temporary files."""
@@ -118,3 +132,4 @@ class AtomicOutput:
                     os.unlink(output.path)
                 except FileNotFoundError:
                     pass
+                unfinished.discard(output.path)

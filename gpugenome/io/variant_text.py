@@ -4,6 +4,7 @@ Source: VCF 4.2 specification, section 1.
 """
 
 import gzip
+import re
 import zlib
 from dataclasses import dataclass
 
@@ -89,27 +90,50 @@ def read_variant_text(path: str, threads: int = 1) -> VariantText:
     )
 
 
+_BED_COLUMNS = re.compile(r"\t| +")
+
+
+def bed_lines(path: str):
+    """Iterator of (line number, contig, start, end) of a BED file, plain or compressed; 0-based half-open.
+
+    As GATK reads BED: spaces part columns too, a line without end is one base, one with a contig only is passed over.
+
+    Raises
+    ------
+    InputError: a file that cannot be read, a position that is not a number.
+
+    Source: htsjdk BEDCodec.
+    """
+    try:
+        with open(path, "rb") as f:
+            opener = gzip.open if f.read(2) == b"\x1f\x8b" else open
+        with opener(path, "rt") as f:
+            for number, line in enumerate(f, 1):
+                parts = _BED_COLUMNS.split(line.rstrip("\r\n"))
+                if not line.strip() or line.startswith(("#", "track", "browser")) or len(parts) < 2:
+                    continue
+                try:
+                    start = int(parts[1])
+                    end = int(parts[2]) if len(parts) > 2 else start + 1
+                except ValueError:
+                    raise InputError(path, "expected contig, start and end separated by tabs", f"line {number}") from None
+                yield number, parts[0], start, end
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as e:
+        raise InputError(path, f"cannot be read as BED: {e}") from None
+
+
 def read_bed(path: str) -> dict[str, np.ndarray]:
     """A BED file's intervals by contig: int64[k, 2], 0-based half-open, sorted and merged.
 
     Raises
     ------
-    InputError: a line without three columns or with positions that are not numbers or out of order.
+    InputError: as `bed_lines`, positions that are out of order.
     """
     found: dict[str, list[tuple[int, int]]] = {}
-    opener = gzip.open if open(path, "rb").read(2) == b"\x1f\x8b" else open
-    with opener(path, "rt") as f:
-        for number, line in enumerate(f, 1):
-            if not line.strip() or line.startswith(("#", "track", "browser")):
-                continue
-            parts = line.rstrip("\n").split("\t")
-            try:
-                start, end = int(parts[1]), int(parts[2])
-            except (IndexError, ValueError):
-                raise InputError(path, "expected contig, start and end separated by tabs", f"line {number}") from None
-            if not 0 <= start <= end:
-                raise InputError(path, f"start {start} and end {end} are out of order", f"line {number}")
-            found.setdefault(parts[0], []).append((start, end))
+    for number, contig, start, end in bed_lines(path):
+        if not 0 <= start <= end:
+            raise InputError(path, f"start {start} and end {end} are out of order", f"line {number}")
+        found.setdefault(contig, []).append((start, end))
     out = {}
     for contig, spans in found.items():
         a = np.array(sorted(spans), np.int64)

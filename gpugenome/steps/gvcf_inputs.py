@@ -12,6 +12,7 @@ from gpugenome.io.text_lines import PIECE_BYTES
 from gpugenome.io.variant_records import VariantFile, VariantHeader, VariantRecords
 
 STORE_SCHEME = "cohort://"
+_NON_REF = np.frombuffer(b"<NON_REF>", np.uint8)
 _ALL_PIECES_BYTES, _LEAST_PIECE_BYTES = 96 << 20, 1 << 16
 """Text of several files that is in memory at a time, about, and of one of them at least."""
 
@@ -106,6 +107,23 @@ def open_inputs(paths, genome: Reference, threads: int, piece_bytes: int | None 
     place = {name: i for i, name in enumerate(samples)}
     columns = [np.array([place[s] for s in f.header.samples], np.int32) for f in files]
     return [GvcfInput(f, c, genome.bases_upper_acgtn) for f, c in zip(files, columns)], samples
+
+
+def check_non_ref(records: VariantRecords) -> None:
+    """Refuse records with an ALT of which none is <NON_REF>.
+
+    Raises
+    ------
+    InputError: such a record.
+    """
+    rows = np.flatnonzero(records.has_variant())
+    offset, start, length = records.take(rows).alleles()
+    candidates = np.flatnonzero(length == len(_NON_REF))
+    found = candidates[(records.data[start[candidates, None] + np.arange(len(_NON_REF))] == _NON_REF).all(axis=1)]
+    has = np.zeros(len(rows), bool)
+    has[np.searchsorted(offset, found, "right") - 1] = True
+    if not has.all():
+        raise records.problem(int(rows[np.argmin(has)]), "has no <NON_REF> allele: not a GVCF of HaplotypeCaller")
 
 
 def overlapping(records: VariantRecords, intervals: np.ndarray) -> np.ndarray:
