@@ -559,8 +559,9 @@ def only(a, b):
 
 
 def alignments(path):
-    """Header lines and records of a BAM as text."""
-    return subprocess.run(["samtools", "view", "--no-PG", "-h", path], capture_output=True, text=True, check=True).stdout.splitlines()
+    """Header lines and records of a BAM as text, and what samtools says where it cannot read them."""
+    done = subprocess.run(["samtools", "view", "--no-PG", "-h", path], capture_output=True, text=True)
+    return (done.stdout + done.stderr * (done.returncode != 0)).splitlines()
 
 
 @dataclass

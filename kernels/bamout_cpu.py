@@ -49,10 +49,10 @@ def informative(begin, end, region, region_row, filtered, matrix, matrix_offset,
 
 @jit
 def spans(begin, end, contig, start, stop, out, offset):
-    """Z values "contig:start-end" of spans begin..end (int32, 0-based half-open) at out[offset[i]:], padded with NUL. contig: uint8."""
+    """Z values "contig:start-end" of spans begin..end (int32, 0-based half-open) at out[offset[i]:offset[i+1]]. contig: uint8."""
     for i in range(begin, end):
         at = offset[i]
-        out[at : offset[i + 1]] = 0
+        out[offset[i + 1] - 1] = 0
         out[at] = TEXT
         at += 1
         out[at : at + len(contig)] = contig

@@ -245,7 +245,7 @@ def reencode(begin, end, data, offset, tag_start, edit_code, row, value, value_o
     """Copies of records with edited tags, sorted and narrowed; records without an edit are copied as they are.
 
     edit_code: int64[e], second letter << 8 | first. row: int32[e, n], a row of the ragged table (uint8 value by int64 value_offset:
-    type letter and value bytes), or LEAVE or REMOVE.
+    type letter and value bytes, no byte more), or LEAVE or REMOVE.
     """
     base = np.int64(data.ctypes.data)
     target = np.int64(out.ctypes.data)

@@ -26,9 +26,13 @@ def bamout_header(header: Header, options: CallerOptions) -> Header:
 
 def _spans(contig, start, stop):
     """Rows of Z values "contig:start-end"."""
-    offset = np.arange(len(start) + 1) * (len(contig) + 2 * kernel.MOST_DIGITS + 4)
+    n = len(start)
+    length = np.empty((2, n), np.int64)
+    kernel.digits(0, n, start.astype(np.int64) + 1, length[0])
+    kernel.digits(0, n, stop.astype(np.int64), length[1])
+    offset = offsets(length.sum(0) + len(contig) + 4)
     out = np.empty(int(offset[-1]), np.uint8)
-    kernel.spans(0, len(start), contig, start, stop, out, offset)
+    kernel.spans(0, n, contig, start, stop, out, offset)
     return out, offset
 
 
