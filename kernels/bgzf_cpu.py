@@ -183,6 +183,7 @@ def deflate_blocks(data, block_bytes, level, quiet, out, size):
     table, sequences = np.empty(1 << HASH_BITS, np.uint16), np.empty(MOST_SEQUENCES, np.uint64)
     counts, codes = np.empty((3, 320), np.uint32), np.empty((3, 320), np.uint32)
     long_codes, small = np.empty(259, np.uint64), np.empty((6, 640), np.int64)
+    many, hot, pairs = np.empty((8, 256), np.uint32), np.zeros(65, np.int64), np.zeros(16384, np.uint64)
     source, target = np.int64(data.ctypes.data), np.int64(out.ctypes.data)
     compressor = _alloc_compressor(np.int32(level)) if level > 0 else np.int64(0)
     at, first = np.int64(0), 0
@@ -194,7 +195,8 @@ def deflate_blocks(data, block_bytes, level, quiet, out, size):
             first += 1
         deflated = np.int64(0)
         if level == 1 and end - begin >= _SMALL:
-            deflated = deflate(data, begin, end, quiet, first, target + at + 18, room, table, sequences, counts, codes, long_codes, small)
+            deflated = deflate(data, begin, end, quiet, first, target + at + 18, room, table, sequences, counts, codes, long_codes, small,
+                               many, hot, pairs)  # fmt: skip
         elif level > 0:
             deflated = _compress(compressor, source + begin, end - begin, target + at + 18, room)
         size[i] = _frame(target + at, source + begin, end - begin, deflated)

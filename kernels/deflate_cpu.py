@@ -22,6 +22,12 @@ LITERAL_LIMIT, DISTANCE_LIMIT, ORDER_LIMIT = 14, 15, 7
 PATIENCE = 4
 """The step grows by one every 2^PATIENCE misses."""
 
+LONG_RUN = 32
+"""Literals in a row that are counted and written as in a long run: base qualities mostly, of few different values."""
+PAIRS_WORTH = 4096
+"""Literals in long runs for which a table of pairs is worth making."""
+PRESENT = np.uint64(1 << 63)
+
 LOUD = 3
 """Base qualities are not quiet where more than one in 2^LOUD begins a run of five."""
 
@@ -70,12 +76,28 @@ def _count(counts, symbol):
 
 
 @jit
-def _parse(source, n, quiet, begin, table, sequences, counts):
+def _count_literals(source, begin, end, counts, many):
+    """Count the bytes from begin to end: long runs in eight tables by turns, since counting in one place again means waiting."""
+    j = begin
+    if end - begin >= LONG_RUN:
+        while j + 8 <= end:
+            word = load_u64(source + j)
+            for k in range(8):
+                _count(many + 1024 * k, np.int64(word & np.uint64(255)))
+                word >>= np.uint64(8)
+            j += 8
+    while j < end:
+        _count(counts, np.int64(load_u8(source + j)))
+        j += 1
+
+
+@jit
+def _parse(source, n, quiet, begin, table, sequences, counts, many):
     """Greedy parse of n bytes at an address into sequences (literals << 32 | length << 16 | distance - 1); returns how many.
 
     quiet: int64[2, ranges], begins and ends of the ranges without matches, from `begin` on. table: address of uint16[2^HASH_BITS], zeros:
     the latest place of each hash. counts: address of uint32[2, 320], raised by the symbols of literals and lengths, and of distances. The
-    literals after the last sequence are counted too.
+    literals after the last sequence are counted too. many: address of uint32[8, 256], raised in their place by most bytes of long runs.
     """
     found, q = 0, 0
     anchor, i, misses = np.int64(0), np.int64(1), np.int64(0)
@@ -113,8 +135,7 @@ def _parse(source, n, quiet, begin, table, sequences, counts):
             c -= 1
             length += 1
         length = min(length, np.int64(LONGEST))
-        for j in range(anchor, i):
-            _count(counts, np.int64(load_u8(source + j)))
+        _count_literals(source, anchor, i, counts, many)
         distance = np.uint64(i - c - 1)
         sequences[found] = np.uint64(i - anchor) << np.uint64(32) | np.uint64(length) << np.uint64(16) | distance
         found += 1
@@ -125,8 +146,7 @@ def _parse(source, n, quiet, begin, table, sequences, counts):
         i += length
         anchor = i
         misses = 0
-    for j in range(anchor, n):
-        _count(counts, np.int64(load_u8(source + j)))
+    _count_literals(source, anchor, n, counts, many)
     return found
 
 
@@ -304,6 +324,49 @@ def _write_head(at, runs, count, order_lengths, order_codes, literals, distances
 
 
 @jit
+def _add_up(many, counts):
+    """Sum the eight rows of many (uint32[8, 256]) in its first one, and add that to counts."""
+    first = many[0]
+    for k in range(1, 8):
+        other = many[k]
+        for s in range(256):
+            first[s] += other[s]
+    for s in range(256):
+        counts[s] += first[s]
+
+
+@jit
+def _pair_codes(many, codes, hot, pairs):
+    """Fill pairs (uint64[16384]): at a | b << 8 the codes of two literals of long runs, PRESENT | bits << 32 | code.
+
+    For literals that make up a 64th of those runs or more, b below 64; 0 elsewhere. hot: int64[65], how many such literals there were
+    in the last block, and which; changed to those of this one.
+    """
+    for i in range(1, hot[0] + 1):
+        for j in range(1, hot[0] + 1):
+            if hot[j] < 64:
+                pairs[hot[i] | hot[j] << 8] = 0
+    hot[0] = 0
+    total = np.int64(0)
+    for s in range(256):
+        total += many[0, s]
+    if total < PAIRS_WORTH:
+        return
+    for s in range(256):
+        if many[0, s] * 64 >= total:
+            hot[0] += 1
+            hot[hot[0]] = s
+    for i in range(1, hot[0] + 1):
+        first = np.uint64(codes[hot[i]])
+        bits = first >> np.uint64(16)
+        for j in range(1, hot[0] + 1):
+            if hot[j] < 64:
+                second = np.uint64(codes[hot[j]])
+                code = first & np.uint64(0xFFFF) | (second & np.uint64(0xFFFF)) << bits
+                pairs[hot[i] | hot[j] << 8] = PRESENT | (bits + (second >> np.uint64(16))) << np.uint64(32) | code
+
+
+@jit
 def _write_literals(source, count, codes, at, word, filled):
     """The codes (address of uint32: length << 16 | code) of `count` literals at an address."""
     mask = np.uint64(0xFFFF)
@@ -323,10 +386,36 @@ def _write_literals(source, count, codes, at, word, filled):
 
 
 @jit
-def _write_sequences(source, n, sequences, found, codes, length_codes, distance_codes, at, word, filled):
+def _write_long_run(source, count, codes, pairs, at, word, filled):
+    """As `_write_literals`, of a long run; pairs: address of the table of `_pair_codes`."""
+    j = np.int64(0)
+    low, bits = np.uint64(0xFFFFFFFF), np.uint64(31)
+    while j + 4 <= count:
+        four = load_u32(source + j)
+        a = load_u64(pairs + 8 * np.int64(four & np.uint32(0x3FFF)))
+        b = load_u64(pairs + 8 * np.int64(four >> np.uint32(16) & np.uint32(0x3FFF)))
+        if four & np.uint32(0xC000C000) != 0 or np.int64(a & b) >= 0:
+            at, word, filled = _write_literals(source + j, 4, codes, at, word, filled)
+        else:
+            first = a >> np.uint64(32) & bits
+            code = a & low | (b & low) << first
+            word |= code << np.uint64(filled)
+            filled += np.int64(first + (b >> np.uint64(32) & bits))
+            store_u64(at, word)
+            whole = filled >> 3
+            at += whole
+            word >>= np.uint64(8 * whole)
+            filled &= 7
+        j += 4
+    return _write_literals(source + j, count - j, codes, at, word, filled)
+
+
+@jit
+def _write_sequences(source, n, sequences, found, codes, length_codes, distance_codes, pairs, at, word, filled):
     """Literals and matches, the literals that follow them, and the end. Returns the address after the last byte.
 
-    codes, length_codes (by length, extra bits and all: bits << 32 | code), distance_codes: addresses of uint32, uint64, uint32.
+    codes, length_codes (by length, extra bits and all: bits << 32 | code), distance_codes, pairs (`_pair_codes`): addresses of uint32,
+    uint64, uint32, uint64.
     """
     i = np.int64(0)
     mask = np.uint64(0xFFFF)
@@ -334,7 +423,10 @@ def _write_sequences(source, n, sequences, found, codes, length_codes, distance_
         sequence = sequences[k]
         literals = np.int64(sequence >> np.uint64(32))
         length = np.int64((sequence >> np.uint64(16)) & mask)
-        at, word, filled = _write_literals(source + i, literals, codes, at, word, filled)
+        if literals >= LONG_RUN:
+            at, word, filled = _write_long_run(source + i, literals, codes, pairs, at, word, filled)
+        else:
+            at, word, filled = _write_literals(source + i, literals, codes, at, word, filled)
         i += literals + length
         code = load_u64(length_codes + 8 * length)
         word |= (code & np.uint64(0xFFFFFFFF)) << np.uint64(filled)
@@ -352,7 +444,7 @@ def _write_sequences(source, n, sequences, found, codes, length_codes, distance_
         at += whole
         word >>= np.uint64(8 * whole)
         filled &= 7
-    at, word, filled = _write_literals(source + i, n - i, codes, at, word, filled)
+    at, word, filled = _write_long_run(source + i, n - i, codes, pairs, at, word, filled)
     end = load_u32(codes + 4 * END)
     at, word, filled = _put(at, word, filled, end & np.uint32(0xFFFF), end >> np.uint32(16))
     store_u64(at, word)
@@ -382,18 +474,21 @@ def _bits(counts, lengths, distance_lengths):
 
 
 @jit
-def deflate(data, begin, end, quiet, first, target, room, table, sequences, counts, codes, long_codes, small):
+def deflate(data, begin, end, quiet, first, target, room, table, sequences, counts, codes, long_codes, small, many, hot, pairs):
     """Deflate data[begin:end] (at most 65536 bytes) to an address; bytes written, 0 where `room` may be too small.
 
     quiet: int64[2, k], where base qualities begin and end in data, in order and apart; those before number `first` end before `begin`.
     Work space, of undefined content: table uint16[2^HASH_BITS], sequences uint64[MOST_SEQUENCES], counts and codes uint32[3, 320],
-    long_codes uint64[259], small int64[6, 640].
+    long_codes uint64[259], small int64[6, 640], many uint32[8, 256]; and what one call leaves to the next, zeros at first: hot int64[65],
+    pairs uint64[16384].
     """
     table[:] = 0
     counts[:] = 0
+    many[:] = 0
     source, n = np.int64(data.ctypes.data) + begin, end - begin
     ranges = quiet[:, first : first + _quiet_ranges(data, begin, end, quiet, first)]
-    found = _parse(source, n, ranges, begin, table.ctypes.data, sequences, counts.ctypes.data)
+    found = _parse(source, n, ranges, begin, table.ctypes.data, sequences, counts.ctypes.data, many.ctypes.data)
+    _add_up(many, counts[0])
     counts[0, END] = 1
     lengths, distance_lengths, runs, order_lengths = small[0, :LITERALS], small[1, :DISTANCES], small[2], small[3, :19]
     order, weight = small[4], small[5]
@@ -420,5 +515,7 @@ def deflate(data, begin, end, quiet, first, target, room, table, sequences, coun
     _canonical(lengths, codes[0, :LITERALS], weight[:16])
     _canonical(distance_lengths, codes[1, :DISTANCES], weight[:16])
     _length_codes(codes[0], long_codes)
-    at = _write_sequences(source, n, sequences, found, codes[0].ctypes.data, long_codes.ctypes.data, codes[1].ctypes.data, at, word, filled)
+    _pair_codes(many, codes[0], hot, pairs)
+    tables = codes[0].ctypes.data, long_codes.ctypes.data, codes[1].ctypes.data, pairs.ctypes.data
+    at = _write_sequences(source, n, sequences, found, *tables, at, word, filled)
     return at - target

@@ -31,6 +31,8 @@ INPUTS = {
     "far matches": np.concatenate([RANDOM.integers(0, 256, 33_000)] * 4),
     "near matches": np.concatenate([RANDOM.integers(0, 256, 9000)] * 5),  # found late, with thousands of equal bytes before
     "long matches": np.repeat(RANDOM.integers(0, 256, 200), 700),
+    "alphabets": np.concatenate([RANDOM.integers(a, b, BLOCK_BYTES) for a, b in ((0, 9), (40, 90), (5, 12))]),
+    "rare literals": np.where(RANDOM.random(150_000) < 0.01, RANDOM.integers(0, 256, 150_000), RANDOM.integers(60, 68, 150_000)),
     "short": np.arange(5000) % 7,
     "nothing": np.empty(0),
 }
@@ -47,6 +49,15 @@ def reads(n):
         quiet.append((end - noise.size, end))
         at = end
     return np.concatenate(parts), np.array(quiet, np.int64).T
+
+
+def test_random_mixtures():
+    """Pieces of all kinds in one block, of random sizes."""
+    for _ in range(60):
+        kinds = RANDOM.choice(list(INPUTS), int(RANDOM.integers(1, 12)))
+        pieces = [INPUTS[k][int(RANDOM.integers(0, 500)) :][: int(RANDOM.integers(0, 30_000))] for k in kinds]
+        data = np.concatenate(pieces).astype(np.uint8)
+        assert gzip.decompress(compress(data, 1, 1)) == data.tobytes()
 
 
 @pytest.mark.parametrize("name", INPUTS)
