@@ -186,3 +186,27 @@ def ends_at_singles(entries, bits, out):
                 s.optical_orientation, s.unused = -1, 0
                 n += 1
     return n
+
+
+@jit
+def find_missed(starts, index, missed):
+    """Which duplicates a pass over records in name order misses that takes one of their sorted list at a record at most.
+
+    starts: bool by record, the first of a run of equal names. index: int64[k], sorted, with repeats, the first records of the runs of
+    duplicates. missed: uint8[k] of zeros; set at the last entry of a run's index. Source: MarkDuplicates.doWork, nextIndexIfNeeded.
+    """
+    for k in range(index.size):
+        missed[k] = k + 1 == index.size or index[k + 1] != index[k]
+    at, run, last = 0, -1, -1
+    for i in range(starts.size):
+        if starts[i]:
+            run = i
+        if at < index.size and i > index[at] and run != last:
+            at += 1
+        if at < index.size and (i == index[at] or (i > index[at] and run == last)):
+            last = run
+            k = at
+            while k + 1 < index.size and index[k + 1] == index[at]:
+                k += 1
+            if i == index[at]:
+                missed[k] = 0

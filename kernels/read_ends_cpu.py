@@ -156,7 +156,7 @@ def join_mates(ends, begin, by_name, keep_all, slots, pool, free, state, pairs, 
 
     slots: int32[2^k], -1 or a place in pool (END). free: int32[len(pool)], a stack of unused places. state: int64[4]: free
     places left, then what is set here: pairs made, singles made, the record at fault (or -1: a second end that waits under
-    the same key, an error unless by_name). singles: ENTRY, the ends without a mate (keep_all: all ends).
+    the same key for a mate of a later contig, an error unless by_name). singles: ENTRY, the ends without a mate (keep_all: all ends).
     Returns the next `begin`. Source: MarkDuplicates.buildSortedReadEndLists.
     """
     mask = np.uint64(slots.size - 1)
@@ -187,10 +187,14 @@ def join_mates(ends, begin, by_name, keep_all, slots, pool, free, state, pairs, 
             continue
         s = _find(slots, pool, mask, e.hash_high, e.hash_low, e.mate_ref_id)
         if s >= 0:
-            if not by_name:
+            if not by_name and e.mate_ref_id > e.ref_id:
                 state[3] = e.index
                 break
+            # Picard's map keeps the second one; no mate comes from a contig that has passed, so there the first has none either.
             k = slots[s]
+            if not keep_all:
+                set_single(singles[n_singles], pool[k])
+                n_singles += 1
         else:
             left -= 1
             k = free[left]

@@ -20,6 +20,9 @@ from gpugenome.variant_fields import TextColumn
 PARSED_FORMATS = ("GT", "AD", "DP", "GQ", "PL", "MIN_DP")
 RAW_MQ = "RAW_MQandDP"
 MAX_PRINTED_GQ = 99
+# TLOD goes to FORMAT for somatic inputs only, which are not supported; the others are dropped for all. Source:
+# ReferenceConfidenceVariantContextMerger.addReferenceConfidenceAttributes, Mutect2FilteringEngine.
+SOMATIC_INFO = ("TLOD", "POPAF", "MMQ", "MBQ", "MPOS", "MFRL")
 STALE_INFO = ("AC", "AF", "AN", "MLEAC", "MLEAF", "END", "DP", "ECNTH", "ECNT")
 """INFO keys that merging drops or works out itself."""
 
@@ -54,7 +57,7 @@ class InputKeys:
         raw = {key for a in annotations for key in a.raw_keys if key == RAW_MQ or key in SUMS or key in HISTOGRAMS}
         for header in headers:
             for key, (_, kind) in header.info.items():
-                if kind in ("Integer", "Float") and key not in STALE_INFO and key not in raw:
+                if kind in ("Integer", "Float") and key not in STALE_INFO and key not in SOMATIC_INFO and key not in raw:
                     numeric[key] = kind == "Integer" and numeric.get(key, True)
             texts.update(dict.fromkeys(k for k in header.formats if k not in PARSED_FORMATS))
         return cls(numeric, tuple(texts), tuple(sorted(raw)))
@@ -126,6 +129,19 @@ def _raw_mq(records, column):
     return out
 
 
+def _numeric_values(records, column, whole):
+    """Values of a numeric INFO key as `VariantRecords.decimals` gives them; of a list of Integers only the first.
+
+    GATK cuts the list's text at commas and leaves the blank behind each, at which Integer.parseInt fails and Double.parseDouble does not.
+    """
+    values, offset, number = records.decimals(column)
+    if whole:
+        there = offset[1:] > offset[:-1]
+        first = offset[:-1][there]
+        values, offset, number = values[first], np.concatenate([[0], np.cumsum(there)]), number[first]
+    return values, offset, number
+
+
 def _parse(records: VariantRecords, keys: InputKeys, default_ploidy: int) -> dict:
     """Everything of some records but which columns their samples are."""
     n, samples = len(records), records.samples
@@ -144,7 +160,7 @@ def _parse(records: VariantRecords, keys: InputKeys, default_ploidy: int) -> dic
         "pl": records.int_lists("PL", formats["PL"]), "ad": records.int_lists("AD", formats["AD"]),
         "texts": {k: formats[k] for k in keys.texts}, "ids": records.column(2),
         "depth": np.where(depth >= 0, depth, sample_depth), "has_depth": depth >= 0,
-        "numeric": {k: records.decimals(info[k]) for k in keys.numeric}, "allele_raw": {k: info[k] for k in keys.raw if k != RAW_MQ},
+        "numeric": {k: _numeric_values(records, info[k], whole) for k, whole in keys.numeric.items()}, "allele_raw": {k: info[k] for k in keys.raw if k != RAW_MQ},
         "raw_mq": _raw_mq(records, info[RAW_MQ]) if RAW_MQ in keys.raw else np.full((n, 2), -1, np.int64),
         "genotypes": np.full(n, samples), "alleles": records.alleles(),
     }  # fmt: skip

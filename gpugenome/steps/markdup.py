@@ -320,7 +320,7 @@ def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_na
     """
     libraries, programs, examined = _Libraries(header), _Programs(), _Examined()
     joiner = _Joiner(by_name, options.uses_barcodes, spill, memory_bytes // 8, threads)
-    settings, base, looked, looking, runs = options.settings(), 0, 0, True, NameRuns()
+    settings, base, looked, looking, runs, starts = options.settings(), 0, 0, True, NameRuns(), []
     pattern = NamePattern(options.read_name_regex) if options.read_name_regex is not None else None
     for batch in ahead(batches, threads):
         libraries.count(batch)
@@ -353,7 +353,10 @@ def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_na
             if len(wrong):
                 i = int(wrong[0])
                 raise UserError(f"{source}: record {base + i + 1} ({_name(part, i)}): {PROBLEMS[int(ends['problem'][i])]}")
-            ends["index"] = runs(part) if by_name else ends["index"] + base
+            own = ends["index"] + base
+            ends["index"] = runs(part) if by_name else own
+            if by_name:
+                starts.append(ends["index"] == own)
             examined.add(part, ends["index"])
             fault = joiner.add(ends)
             if fault >= 0:
@@ -361,7 +364,7 @@ def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_na
                     f"{source}: record {fault + 1} ({_name(part, fault - base)}): a second record of this read waits for the same mate"
                 )
         base += len(batch)
-    return _mark(joiner, libraries, examined, programs, looked, header, options, base, threads)
+    return _mark(joiner, libraries, examined, programs, looked, header, options, starts, base, threads)
 
 
 def _name(batch, i):
@@ -384,8 +387,9 @@ def _sets_of(entries, paired, options, threads):
 class _Metrics:
     """Counts of duplicates by library, and of duplicate sets by size, part after part of the entries."""
 
-    def __init__(self, examined, libraries):
-        self._examined, names = examined, len(libraries.names)
+    def __init__(self, examined, libraries, by_name):
+        self._examined, self._by_name, names = examined, by_name, len(libraries.names)
+        self._marked = []  # in name order: index and library, each time that an index was found to be a duplicate's
         self.unpaired, self.paired, self.optical = (np.zeros(names, np.int64) for _ in range(3))
         self.sets = {"all_sets": {}, "optical_sets": {}, "non_optical_sets": {}}
 
@@ -393,12 +397,35 @@ class _Metrics:
         """Mark the indices of duplicate ENTRY rows, and count the records for which they stand, every index once."""
         index = np.stack([rows["index_1"], rows["index_2"]], axis=1).ravel()
         library = np.repeat(rows["library"], 2)[index >= 0]
+        if self._by_name:
+            self._marked.append((rows["index_1"].copy(), rows["library"].copy()))
         index, first = np.unique(index[index >= 0], return_index=True)
         new = mark[index] & _DUPLICATE == 0
         library, found = library[first][new], self._examined[index[new]]
         for column, counts in enumerate((self.unpaired, self.paired)):
             counts += np.bincount(library, weights=found[:, column], minlength=len(counts)).astype(np.int64)
         mark[index] |= np.uint8(_DUPLICATE)
+
+    def unmark_missed(self, starts, mark):
+        """In name order: take back the marks that Picard's second pass misses. starts: bool by record, begins a run of equal names.
+
+        A name with several ends that are duplicates (single reads with many alignments) stands as often in Picard's sorted list of
+        duplicates, and its second pass takes only one of the list at each record of another name. Source: MarkDuplicates.nextIndexIfNeeded.
+        """
+        if not self._marked:
+            return
+        index, library = (np.concatenate(x) for x in zip(*self._marked))
+        order = np.argsort(index, kind="stable")
+        index, library = index[order], library[order]
+        if not (index[1:] == index[:-1]).any():
+            return
+        missed = np.zeros(len(index), np.uint8)
+        duplicates_cpu.find_missed(starts, index, missed)
+        gone = missed > 0
+        found = self._examined[index[gone]]
+        for column, counts in enumerate((self.unpaired, self.paired)):
+            counts -= np.bincount(library[gone], weights=found[:, column], minlength=len(counts)).astype(np.int64)
+        mark[index[gone]] &= np.uint8(~_DUPLICATE & 0xFF)
 
     def count_sets(self, name, sizes):
         """Add sets of these sizes to a histogram."""
@@ -420,9 +447,9 @@ class _Metrics:
         self.count_sets("non_optical_sets", np.concatenate([ones, (seen - found)[seen - found > 0]]))
 
 
-def _mark(joiner, libraries, examined, programs, looked, header, options, total, threads):
+def _mark(joiner, libraries, examined, programs, looked, header, options, starts, total, threads):
     joiner.finish()
-    mark, metrics = np.zeros(total, np.uint8), _Metrics(examined.table(), libraries)
+    mark, metrics = np.zeros(total, np.uint8), _Metrics(examined.table(), libraries, joiner.by_name)
     tagged = total if options.tag_duplicate_set_members else 0
     set_first, set_size = np.full(tagged, -1, np.int32), np.full(tagged, -1, np.int32)
     beside_singles = not options.uses_barcodes and len(joiner.singles) > 0
@@ -454,6 +481,8 @@ def _mark(joiner, libraries, examined, programs, looked, header, options, total,
     for singles in joiner.singles.parts():
         state, order, *_ = _sets_of(singles, False, options, threads)
         metrics.mark(singles[order[state[order] & duplicates_cpu.DUPLICATE != 0]], mark)
+    if joiner.by_name and starts:
+        metrics.unmark_missed(np.concatenate(starts), mark)
     rows = libraries.rows(metrics.unpaired, metrics.paired, metrics.optical)
     new_programs, new_header = _chain_programs(programs, header, options)
     return Marks(mark, set_first, set_size, rows, metrics.sets, new_programs, looked, new_header)
@@ -545,7 +574,7 @@ class Marker:
             if o.tagging_policy == "All":
                 row[mark & _DUPLICATE != 0] = 0
             if o.tagging_policy != "DontTag":
-                row[mark & _OPTICAL != 0] = 1
+                row[(mark & _OPTICAL != 0) & (mark & _DUPLICATE != 0)] = 1
             edits.append(("DT", row))
             add_values(b"ZLB\0ZSQ\0", [4, 4])
         if o.tag_duplicate_set_members:
