@@ -110,3 +110,18 @@ def test_bad_input_leaves_no_output(tmp_path, change, message):
 def test_arguments_of_gatk_that_are_missing_are_named(tmp_path):
     with pytest.raises(UserError, match="--call-genotypes: this argument of GATK CombineGVCFs is not supported"):
         run("-R", ROOT / "data" / "reference.fa.gz", "-V", FILES[0], "-O", tmp_path / "x.g.vcf", "--call-genotypes")
+
+
+def test_lists_of_numbers_and_annotations_of_mutect(tmp_path):
+    """As GATK: of a list of Integers only the first value counts, of a list of Floats all; what Mutect filters by is dropped."""
+    text = gzip.decompress((JOINT / "as0.g.vcf.gz").read_bytes()).decode()
+    line = next(x for x in text.splitlines() if x[0] != "#" and ",<NON_REF>" in x)
+    fields = line.split("\t")
+    fields[7] += ";HEC=7,1,9;HAPDOM=0.25,0.5;MBQ=30,31,0;TLOD=1.5,2.5"
+    declared = "".join(f'##INFO=<ID={k},Number=.,Type={t},Description="x">\n' for k, t in
+                       (("HEC", "Integer"), ("HAPDOM", "Float"), ("MBQ", "Integer"), ("TLOD", "Float")))  # fmt: skip
+    path, out = tmp_path / "lists.g.vcf", tmp_path / "out.g.vcf"
+    path.write_text(text.replace("#CHROM", declared + "#CHROM").replace(line, "\t".join(fields)))
+    run("-R", ROOT / "data" / "reference.fa.gz", "-V", path, "-L", f"{fields[0]}:{fields[1]}-{fields[1]}", "-O", out)
+    (info,) = [dict(x.split("=") for x in y.split("\t")[7].split(";")) for y in out.read_text().splitlines() if y[0] != "#"]
+    assert (info["HEC"], info["HAPDOM"]) == ("7", "0.500") and not {"MBQ", "TLOD"} & set(info)
