@@ -161,7 +161,7 @@ def test_bad_input(shuffled, tmp_path, problem):
 def marked(tmp_path, order, rows):
     """(names of the records that markdup flags, the numbers of its metrics row) for rows (name, flag, contig, pos, mate)."""
     header = f"@HD\tVN:1.6\tSO:{order}\n@SQ\tSN:c1\tLN:1000\n@SQ\tSN:c2\tLN:500\n@RG\tID:g\tSM:s\tLB:l\tPL:ILLUMINA\n"
-    lines = [f"{name}\t{flag}\t{contig}\t{pos}\t60\t10M\t{mate}\tACGTACGTAC\tIIIIIIIIII\tRG:Z:g\n" for name, flag, contig, pos, mate in rows]
+    lines = ["{}\t{}\t{}\t{}\t60\t10M\t{}\tACGTACGTAC\tIIIIIIIIII\tRG:Z:g\n".format(*row) for row in rows]
     (tmp_path / "in.sam").write_text(header + "".join(lines))
     run("markdup", "-I", tmp_path / "in.sam", "-O", tmp_path / "out.sam", "-M", tmp_path / "metrics")
     records = [x.split("\t") for x in (tmp_path / "out.sam").read_text().splitlines() if x[0] != "@"]
