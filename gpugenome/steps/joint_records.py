@@ -160,7 +160,8 @@ def _parse(records: VariantRecords, keys: InputKeys, default_ploidy: int) -> dic
         "pl": records.int_lists("PL", formats["PL"]), "ad": records.int_lists("AD", formats["AD"]),
         "texts": {k: formats[k] for k in keys.texts}, "ids": records.column(2),
         "depth": np.where(depth >= 0, depth, sample_depth), "has_depth": depth >= 0,
-        "numeric": {k: _numeric_values(records, info[k], whole) for k, whole in keys.numeric.items()}, "allele_raw": {k: info[k] for k in keys.raw if k != RAW_MQ},
+        "numeric": {k: _numeric_values(records, info[k], whole) for k, whole in keys.numeric.items()},
+        "allele_raw": {k: info[k] for k in keys.raw if k != RAW_MQ},
         "raw_mq": _raw_mq(records, info[RAW_MQ]) if RAW_MQ in keys.raw else np.full((n, 2), -1, np.int64),
         "genotypes": np.full(n, samples), "alleles": records.alleles(),
     }  # fmt: skip
