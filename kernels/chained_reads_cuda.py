@@ -31,7 +31,7 @@ from gpugenome.kernels.chained_reads_cpu import count_seeds, store_chains
 from gpugenome.kernels.chaining_cpu import add_seed, filter_chains, in_order, occurrences, repetitive_bases, seed_contig, start_tree
 from gpugenome.kernels.introsort_cpu import WAITING
 from gpugenome.kernels.launch_cuda import kernel
-from gpugenome.kernels.seeding_cpu import seed_intervals
+from gpugenome.kernels.seeding_cpu import row_place, seed_intervals
 
 INTERVALS, ALL_SEEDS, REPETITIVE, FOUND_ROWS = range(4)
 """What is found of reads, int64[FOUND_ROWS, n]: intervals (-1: they or the read do not fit), their seeds, bases under repetitive ones."""
@@ -132,7 +132,7 @@ def look_up(begin, end, sa, offsets, opt, work):
     if word == -1:
         return
     row = word >> _SIZE_BITS
-    r = np.int64(sa[row]) if row >= 0 else -1 - row
+    r = row_place(sa, row) if row >= 0 else -1 - row
     contig = seed_contig(offsets, opt[LENGTH], r, word & ((1 << _SIZE_BITS) - 1))
     work[j] = contig << _PLACE_BITS | r if contig >= 0 else np.int64(-1)
 
@@ -207,10 +207,10 @@ SIGNATURES = {
     "find_intervals": [
         (numba.i8, numba.i8, numba.u1[::1], _I8, _I8, numba.u8[::1], row[::1], start[::1], numba.u1[::1], _I8, _U8_2, _U8_2,
          numba.i4[:, ::1], _INTERVALS, _I8_2)
-        for row, start in ((numba.u4, numba.u4), (numba.i8, numba.i8))
+        for row, start in ((numba.u4, numba.u4), (numba.u8, numba.i8))
     ],
     "list_seeds": (numba.i8, numba.i8, _INTERVALS, _I8_2, _I8, numba.i8, _I8, _I8),
-    "look_up": [(numba.i8, numba.i8, row[::1], _I8, _I8, _I8) for row in (numba.u4, numba.i8)],
+    "look_up": [(numba.i8, numba.i8, row[::1], _I8, _I8, _I8) for row in (numba.u4, numba.u8)],
     "make_chains": (numba.i8, numba.i8, _INTERVALS, _I8_2, numba.boolean[::1], _I8, numba.f4[::1], numba.i8, _I8, _I8, _I8_2, _I8_2, _I8_2,
                     _I8, _I8_2, numba.i4[:, ::1]),
     "store_kept": (numba.i8, numba.i8, numba.i8, _I8, _I8_2, _I8_2, _I8, numba.i4[:, ::1], _I8, _I8, numba.i4[:, ::1], _I8_2),

@@ -34,6 +34,7 @@ from gpugenome.kernels.aligner_fields import (
 )  # fmt: skip
 from gpugenome.kernels.introsort_cpu import introsort_with
 from gpugenome.kernels.launch import jit
+from gpugenome.kernels.seeding_cpu import row_place
 
 _MOST = 9  # keys of a node
 _HALF = 4  # the key that moves up when a full node is split
@@ -259,7 +260,7 @@ def build_chains(intervals, count, sa, offsets, alt, opt, seeds, chains, tree, o
         step, times = occurrences(intervals[i, 3], opt[MAX_OCCURRENCES])
         for t in range(times):
             row = intervals[i, 2] + t * step
-            r = np.int64(sa[row]) if row >= 0 else -1 - row
+            r = row_place(sa, row) if row >= 0 else -1 - row
             contig = seed_contig(offsets, opt[LENGTH], r, size)
             if contig < 0:
                 continue

@@ -9,7 +9,9 @@ import numpy as np
 
 from gpugenome.kernels.bits import set_bits
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.seeding_cpu import NOT_UNIQUE, common_prefix
+from gpugenome.kernels.memory import address_of, prefetch
+from gpugenome.kernels.seeding_cpu import LINE_ROWS, NOT_UNIQUE, common_prefix, row_place
+from gpugenome.kernels.suffix_array_cpu import AHEAD, base_at, entry
 
 BLOCK = 128  # symbols of one block of `.bwt`
 SAMPLING = 32  # rows from one entry of `.sa` to the next
@@ -43,16 +45,17 @@ def find_holes(letters, codes, out):
 
 
 @jit
-def pack_words(begin, end, codes, words):
-    """Words begin..end of the packed text of codes (uint8)."""
-    n = codes.size
+def pack_doubled(begin, end, codes, words):
+    """Words begin..end of the packed doubled text of a forward strand's codes (uint8[L])."""
+    length = codes.size
     for w in range(begin, end):
         value = np.uint64(0)
-        for j in range(32):
-            i = w * 32 + j
+        for i in range(w * 32, w * 32 + 32):
             value = value << np.uint64(2)
-            if i < n:
+            if i < length:
                 value |= np.uint64(codes[i])
+            elif i < 2 * length:
+                value |= np.uint64(3 - codes[2 * length - 1 - i])
         words[w] = value
 
 
@@ -64,27 +67,34 @@ def unpack_pac(begin, end, pac, codes):
 
 
 @jit
-def bwt_symbols(begin, end, sa, codes, symbols):
-    """symbols[row] = the base before the suffix of each row, 4 where there is none."""
-    for row in range(begin, end):
-        p = np.int64(sa[row])
-        symbols[row] = codes[p - 1] if p > 0 else 4
+def first_row_of_text(low, high):
+    """The row of the whole text, whose entry is 0."""
+    for row in range(low.size):
+        if low[row] == 0 and entry(low, high, row) == 0:
+            return row
+    return -1
 
 
 @jit
-def bwt_blocks(begin, end, symbols, words):
-    """Blocks begin..end: how often each base comes in the block into its head (as uint64), and its packed symbols.
+def bwt_blocks(begin, end, low, high, text, primary, first, words):
+    """Blocks first + begin .. first + end: how often each base comes in the block into its head (as uint64), and its packed symbols.
 
-    symbols: uint8, sentinel left out. words: uint64, 8 a block (4 counts, 4 words of symbols; two `.bwt` words in one,
-    the earlier in the low half).
+    low, high: the suffix array (`suffix_array_cpu`) of the packed text; primary: the row of the whole text, which has no symbol.
+    words: uint64, 8 a block, those of block `first` first (4 counts, 4 words of symbols; two `.bwt` words in one, the earlier in the
+    low half).
     """
+    last = low.size - 1
+    count = np.zeros(4, np.int64)
     for block in range(begin, end):
-        count = np.zeros(4, np.int64)
-        part = symbols[block * BLOCK : (block + 1) * BLOCK]
-        for w in range((part.size + 31) // 32):
+        count[:] = 0
+        at = (first + block) * BLOCK
+        for w in range(4):
             value = np.uint64(0)
-            for j in range(min(32, part.size - w * 32)):
-                c = part[w * 32 + j]
+            for j in range(min(32, max(0, last - at - w * 32))):
+                i = at + w * 32 + j
+                row = i + (i >= primary)
+                prefetch(address_of(text) + (((entry(low, high, min(row + AHEAD, last)) - 1) >> 5) << 3))
+                c = base_at(text, entry(low, high, row) - 1)
                 count[c] += 1
                 shift = ((j >> 4) << 5) + 30 - ((j & 15) << 1)
                 value |= np.uint64(c) << np.uint64(shift)
@@ -95,8 +105,7 @@ def bwt_blocks(begin, end, symbols, words):
 
 @jit
 def accumulate_blocks(words, blocks, total):
-    """Turn the blocks' counts into counts before each block; the totals go to total (uint64[4])."""
-    total[:] = 0
+    """Turn the blocks' counts into counts before each block; total (uint64[4]) are those before the first, then before what follows."""
     for block in range(blocks):
         for c in range(4):
             here = words[block * 8 + c]
@@ -135,11 +144,12 @@ WALKS = 8  # walks side by side, so that their cache misses overlap
 
 
 @jit
-def expand_suffix_array(begin, end, blocks, start, primary, length, sampled, sa):
+def expand_suffix_array(begin, end, blocks, start, primary, length, sampled, sa, tops):
     """All rows of the suffix array from the sampled ones.
 
     Rows k * 32 for k in begin..end begin a walk each, towards longer suffixes, up to the next sampled row. blocks: uint64, the body
-    of `.bwt`. start: int64[4], suffixes that begin with a smaller base. sampled: uint64, `.sa` (row 32 first). sa: the output.
+    of `.bwt`. start: int64[4], suffixes that begin with a smaller base. sampled: uint64, `.sa` (row 32 first).
+    sa, tops: the output, bits 0 to 31 and those above, where tops is not empty.
     """
     row = np.full(WALKS, -1, np.int64)
     value = np.zeros(WALKS, np.int64)
@@ -152,7 +162,9 @@ def expand_suffix_array(begin, end, blocks, start, primary, length, sampled, sa)
                     continue
                 row[k] = next_walk * SAMPLING
                 value[k] = length if next_walk == 0 else np.int64(sampled[next_walk - 1])
-                sa[row[k]] = value[k]
+                sa[row[k]] = value[k] & 0xFFFFFFFF
+                if tops.size > 0:
+                    tops[row[k]] = value[k] >> 32
                 next_walk += 1
                 running += 1
             if row[k] == primary:
@@ -165,18 +177,23 @@ def expand_suffix_array(begin, end, blocks, start, primary, length, sampled, sa)
                 running -= 1
                 continue
             value[k] -= 1
-            sa[r] = value[k]
+            sa[r] = value[k] & 0xFFFFFFFF
+            if tops.size > 0:
+                tops[r] = value[k] >> 32
             row[k] = r
 
 
 @jit
-def count_prefixes(codes, k, first):
-    """first[x + 1] += suffixes whose first k bases read as the number x (suffixes shorter than k: padded with A). Empty suffix included."""
+def count_prefixes(words, n, k, first):
+    """first[x + 1] += suffixes whose first k bases read as the number x (suffixes shorter than k: padded with A). Empty suffix included.
+
+    words: the packed text of n bases.
+    """
     mask = (np.int64(1) << (2 * k)) - 1
     x = np.int64(0)
     first[1] += 1
-    for i in range(codes.size - 1, -1, -1):
-        x = (x >> 2) | (np.int64(codes[i]) << (2 * (k - 1)))
+    for i in range(n - 1, -1, -1):
+        x = (x >> 2) | (base_at(words, i) << (2 * (k - 1)))
         first[(x & mask) + 1] += 1
 
 
@@ -187,17 +204,38 @@ def _shared_bases(words, total, p, q):
 
 
 @jit
-def unique_lengths(begin, end, words, sa, unique):
-    """unique[sa[row]], rows begin + 1 .. end + 1: bases that its suffix needs to differ from its neighbours, NOT_UNIQUE at most.
+def unique_lengths(begin, end, words, total, sa, unique):
+    """unique[place of row], rows begin + 1 .. end + 1: bases that its suffix needs to differ from its neighbours, NOT_UNIQUE at most.
 
-    words: the packed text. sa: all rows. The suffix of a row whose neighbour begins with it needs more bases than it has.
+    words: the packed text of `total` bases. sa: all rows, as a search has them. The suffix of a row whose neighbour begins with it
+    needs more bases than it has.
     """
-    total = np.int64(sa[0])
-    before = np.int64(sa[begin])
-    here = np.int64(sa[begin + 1])
+    before = row_place(sa, begin)
+    here = row_place(sa, begin + 1)
     shared = _shared_bases(words, total, before, here)
     for row in range(begin + 1, end + 1):
-        after = np.int64(sa[row + 1]) if row + 1 < sa.size else total
+        ahead = row_place(sa, min(row + AHEAD, total))
+        prefetch(address_of(words) + ((ahead >> 5) << 3))
+        prefetch(address_of(unique) + ahead)
+        after = row_place(sa, row + 1) if row < total else total
         more = _shared_bases(words, total, here, after)
         unique[here] = min(max(shared, more) + 1, NOT_UNIQUE)
         here, shared = after, more
+
+
+@jit
+def line_rows(begin, end, low, high, lines):
+    """Lines begin..end of the rows of a suffix array, as `seeding_cpu.row_place` reads them; lines: uint64[8 * lines]."""
+    for line in range(begin, end):
+        at = line * LINE_ROWS
+        tops = np.uint64(0)
+        for w in range(8):
+            value = np.uint64(0)
+            for j in range(2):
+                k = 2 * w + j
+                if k < LINE_ROWS and at + k < low.size:
+                    p = entry(low, high, at + k)
+                    value |= np.uint64(p & 0xFFFFFFFF) << np.uint64(32 * j)
+                    tops |= np.uint64(p >> 32) << np.uint64(32 + k)
+            lines[line * 8 + w] = value
+        lines[line * 8 + 7] |= tops

@@ -15,6 +15,8 @@ LOOKED_AHEAD = 32
 """A power of two: `ask_ahead` begins with the read three quarters of it further on."""
 NOT_UNIQUE = 255
 """In the table of unique matches: they have so many bases or more, or the text ends before."""
+LINE_ROWS = 15
+"""Rows in a line of the suffix array of a long text (`row_place`)."""
 CODE = np.full(256, 4, np.uint8)
 for _i, _c in enumerate(b"ACGT"):
     CODE[_c] = CODE[_c + 32] = _i
@@ -28,6 +30,21 @@ def encode_read(data, at, length, query, backward, reverse):
         query[i] = c
         backward[length - 1 - i] = c
         reverse[length - 1 - i] = 3 - c if c < 4 else c
+
+
+@jit
+def row_place(sa, row):
+    """The place in the text of a row's suffix, int64.
+
+    sa: uint32, one a row; or, for texts of 2^32 bases and more, uint64 lines of 64 bytes, each of LINE_ROWS rows: bits 0 to 31 of one
+    after the other, the lower half of a word first, then the bits above them in the upper half of the last word.
+    """
+    if sa.itemsize == 4:
+        return np.int64(sa[row])
+    line = row // LINE_ROWS
+    k = row - line * LINE_ROWS
+    low = np.int64((sa[line * 8 + (k >> 1)] >> np.uint64((k & 1) << 5)) & np.uint64(0xFFFFFFFF))
+    return low | np.int64((sa[line * 8 + 7] >> np.uint64(32 + k)) & np.uint64(1)) << 32
 
 
 @jit
@@ -77,7 +94,7 @@ def _first_row(words, sa, total, read, b, n, at, lo, hi, past):
     """First row in lo..hi whose suffix sorts after read[b:b+n]; suffixes that begin with it count as after it unless `past`."""
     while lo < hi:
         mid = (lo + hi) >> 1
-        p = np.int64(sa[mid])
+        p = row_place(sa, mid)
         m = common_prefix(words, p, total, read, b, n, at)
         if m == n:
             before = past
@@ -116,24 +133,24 @@ def longest(words, sa, first, opt, read, b, n, least):
         return none
     total = 2 * opt[LENGTH]
     if hi - lo == 1:
-        p = np.int64(sa[lo])
+        p = row_place(sa, lo)
         m = common_prefix(words, p, total, read, b, n, 0)
         return (m, p) if m >= k else none  # the text's last suffixes lie among those that go on with A
     row = _first_row(words, sa, total, read, b, n, 0, lo, hi, False)
     i, j = row - 1, row
-    left = common_prefix(words, np.int64(sa[i]), total, read, b, n, 0) if i >= lo else np.int64(-1)
-    right = common_prefix(words, np.int64(sa[j]), total, read, b, n, 0) if j < hi else np.int64(-1)
+    left = common_prefix(words, row_place(sa, i), total, read, b, n, 0) if i >= lo else np.int64(-1)
+    right = common_prefix(words, row_place(sa, j), total, read, b, n, 0) if j < hi else np.int64(-1)
     best, at = np.int64(-1), row
     for _ in range(least):
         if left >= right:
             best, at = left, i
             i -= 1
-            left = common_prefix(words, np.int64(sa[i]), total, read, b, n, 0) if i >= lo else np.int64(-1)
+            left = common_prefix(words, row_place(sa, i), total, read, b, n, 0) if i >= lo else np.int64(-1)
         else:
             best, at = right, j
             j += 1
-            right = common_prefix(words, np.int64(sa[j]), total, read, b, n, 0) if j < hi else np.int64(-1)
-    return (best, np.int64(sa[at])) if best >= k else none
+            right = common_prefix(words, row_place(sa, j), total, read, b, n, 0) if j < hi else np.int64(-1)
+    return (best, row_place(sa, at)) if best >= k else none
 
 
 @jit
@@ -142,12 +159,12 @@ def _rows(words, sa, first, opt, read, b, n):
     lo, hi = _bucket(first, read, b, opt)
     total = 2 * opt[LENGTH]
     if hi - lo == 1:
-        return lo, np.int64(common_prefix(words, np.int64(sa[lo]), total, read, b, n, 0) == n)
+        return lo, np.int64(common_prefix(words, row_place(sa, lo), total, read, b, n, 0) == n)
     begin = _first_row(words, sa, total, read, b, n, 0, lo, hi, False)
     # Most have few rows: the end is looked for from the beginning on, in steps that double.
     step = np.int64(1)
     good = begin
-    while good + step - 1 < hi and common_prefix(words, np.int64(sa[good + step - 1]), total, read, b, n, 0) == n:
+    while good + step - 1 < hi and common_prefix(words, row_place(sa, good + step - 1), total, read, b, n, 0) == n:
         good += step
         step <<= 1
     end = _first_row(words, sa, total, read, b, n, 0, good, min(hi, good + step - 1), True)
@@ -318,7 +335,7 @@ def ask_ahead(i, end, data, seq_start, seq_length, words, sa, first, unique, opt
     step, mask = LOOKED_AHEAD >> 2, LOOKED_AHEAD - 1
     j = i + step
     if j < end:
-        p = np.int64(sa[places[j & mask]])
+        p = row_place(sa, places[j & mask])
         for k in range(2):
             prefetch(address_of(words) + ((p >> 5) << 3) + 64 * k)
         for k in range(3):
@@ -326,9 +343,9 @@ def ask_ahead(i, end, data, seq_start, seq_length, words, sa, first, unique, opt
     j += step
     if j < end:
         x = places[j & mask]
-        row = min((np.int64(first[x]) + np.int64(first[x + 1])) >> 1, sa.size - 1)
+        row = min((np.int64(first[x]) + np.int64(first[x + 1])) >> 1, 2 * opt[LENGTH])
         places[j & mask] = row
-        prefetch(address_of(sa) + row * sa.itemsize)
+        prefetch(address_of(sa) + (row * 4 if sa.itemsize == 4 else row // LINE_ROWS * 64))
     j += step
     if j < end:
         x = np.int64(0)

@@ -7,6 +7,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from functools import partial
 
 import pysam
 import pytest
@@ -17,9 +18,11 @@ from gpugenome.batch import Header
 from gpugenome.cli import cli
 from gpugenome.commands.align import aligned_reads
 from gpugenome.errors import UserError
+from gpugenome.io import bwa_index
 from gpugenome.io.bam import create_reads
 from gpugenome.io.fasta import Reference
 from gpugenome.steps import alignment_tasks
+from gpugenome.steps import index as index_steps
 
 needs_bwa = pytest.mark.skipif(not shutil.which("bwa"), reason="bwa is not installed")
 
@@ -147,6 +150,17 @@ def test_extensions_and_rescues_in_batches(case, options, least, monkeypatch):
     for threads in (1, 2):
         assert digest(align(case, options, CASES[options], threads))[:16] == DIGESTS[options]
     assert "extend_tasks" in done and (least > 1 or ("local_tasks" in done) == (CASES[options] == "pairs"))
+
+
+def test_an_index_of_33_bit_rows(tmp_path, monkeypatch):
+    """That of references beyond 2^31 bases: from a file and made in memory."""
+    write_case(tmp_path)
+    monkeypatch.setattr(index_steps, "suffix_array", partial(index_steps.suffix_array, wide=True))
+    assert digest(align(tmp_path, "-Y", CASES["-Y"]))[:16] == DIGESTS["-Y"]
+    bwa_index.build_index(tmp_path / "ref.fa", bwa_index.pack(Reference(tmp_path / "ref.fa")))
+    assert bwa_index.read_index(tmp_path / "ref.fa").sa.dtype == "uint64"
+    for options in ("-Y", "-K 30000 -Y"):
+        assert digest(align(tmp_path, options, CASES[options]))[:16] == DIGESTS[options]
 
 
 @needs_bwa

@@ -48,34 +48,60 @@ def write_fasta(path, rng):
             f.write("\n".join(text[k : k + 60] for k in range(0, n, 60)) + "\n")
 
 
+def doubled(codes):
+    return np.concatenate([codes, 3 - codes[::-1]])
+
+
 def test_suffix_array_is_the_sorted_order_of_suffixes():
     for codes in texts():
-        assert np.array_equal(step.suffix_array(codes), sorted_suffixes(codes))
+        words, expected = step.doubled_words(codes), sorted_suffixes(doubled(codes))
+        for wide in (False, True):
+            rows = step.suffix_array(words, 2 * codes.size, wide)
+            assert np.array_equal(rows.low, expected) and not rows.high.any()
+
+
+def test_entries_of_33_bits():
+    rng = np.random.default_rng(4)
+    places = rng.integers(0, 2**33, 1000)
+    low, high = np.empty(1000, np.uint32), np.full(32, 0xF0F0F0F0, np.uint32)
+    for i in rng.permutation(1000):
+        step.sais.put(low, high, i, places[i])
+    assert [step.sais.entry(low, high, i) for i in range(1000)] == places.tolist()
+    (lines,) = step.search_rows(step.Rows(low, high))
+    assert lines.size == 67 * 8 and [step.kernel.row_place(lines, i) for i in range(1000)] == places.tolist()
+    narrow = places.astype(np.uint32)
+    assert [step.kernel.row_place(narrow, i) for i in range(1000)] == narrow.tolist()
 
 
 def test_sampled_suffix_array_expands_to_the_full_one():
     for codes in texts():
-        doubled = step.double(codes)
-        sa = step.suffix_array(doubled)
-        assert np.array_equal(step.expand(step.burrows_wheeler(doubled, sa)), sa)
+        words, n = step.doubled_words(codes), 2 * codes.size
+        rows = step.suffix_array(words, n)
+        assert np.array_equal(step.expand(step.burrows_wheeler(words, n, rows)), rows.low)
+        rows = step.suffix_array(words, n, wide=True)
+        (lines,) = step.search_rows(rows)
+        assert np.array_equal(step.expand(step.burrows_wheeler(words, n, rows), wide=True), lines)
 
 
 def test_prefix_table_gives_the_rows_of_each_prefix():
-    codes = step.double(np.random.default_rng(3).integers(0, 4, 500).astype(np.uint8))
-    sa = step.suffix_array(codes)
-    padded = np.concatenate([codes, np.zeros(4, np.uint8)]).astype(np.int64)
+    codes = np.random.default_rng(3).integers(0, 4, 500).astype(np.uint8)
+    words = step.doubled_words(codes)
+    padded = np.concatenate([doubled(codes), np.zeros(4, np.uint8)]).astype(np.int64)
+    sa = step.suffix_array(words, 1000).low
     number = sum(padded[sa + j] << (2 * (3 - j)) for j in range(4))
-    assert np.array_equal(step.prefix_table(codes, 4), np.searchsorted(number, np.arange(257)))
+    assert np.array_equal(step.prefix_table(words, 1000, 4), np.searchsorted(number, np.arange(257)))
 
 
 def test_unique_lengths_are_the_shortest_matches_that_occur_once():
     for codes in texts():
-        doubled = step.double(codes)
-        unique = step.unique_lengths(step.packed_words(doubled), step.suffix_array(doubled))
-        text = bytes(doubled + 1)
-        for p, n in enumerate(unique.tolist()):
-            once = [m for m in range(1, len(text) - p + 1) if text.find(text[p : p + m]) == text.rfind(text[p : p + m])]
-            assert n == (min(once[0], 255) if once else min(len(text) - p + 1, 255))
+        words, size = step.doubled_words(codes), 2 * codes.size
+        text = bytes(doubled(codes) + 1)
+        for wide in (False, True):
+            (sa,) = step.search_rows(step.suffix_array(words, size, wide))
+            unique = step.unique_lengths(words, size, sa)
+            for p, n in enumerate(unique.tolist()):
+                once = [m for m in range(1, len(text) - p + 1) if text.find(text[p : p + m]) == text.rfind(text[p : p + m])]
+                assert n == (min(once[0], 255) if once else min(len(text) - p + 1, 255))
 
 
 @needs_bwa

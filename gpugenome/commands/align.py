@@ -79,9 +79,9 @@ def _index(genome, wanted: str | None, threads: int):
     """(prefix, SearchIndex): the index beside the reference or where the user has it; made in memory where there is none."""
     import os
 
-    from gpugenome.io.bwa_index import check_reference, has_index, pack, read_index, write_index
+    from gpugenome.io.bwa_index import build_index, check_reference, has_index, pack, read_index
     from gpugenome.progress import log
-    from gpugenome.steps.index import burrows_wheeler, double, search_index, suffix_array
+    from gpugenome.steps.index import index_in_memory
 
     reference = genome.path
     candidates = [p + s for p in ([wanted] if wanted else [reference, reference.removesuffix(".gz")]) for s in ("", ".64")]
@@ -91,15 +91,13 @@ def _index(genome, wanted: str | None, threads: int):
             check_reference(index, genome, prefix)
             return prefix, index
     log(f"{reference}: no index beside it, making one (see `gpugenome index`)")
-    packed = pack(genome)
-    doubled = double(packed.codes)
-    sa = suffix_array(doubled)
-    index = search_index(packed, sa, threads)
-    if wanted:
-        if os.path.exists(reference + ".alt") and not os.path.exists(wanted + ".alt"):
-            log(f"{reference}.alt is not looked at: ALT contigs are those that {wanted}.alt lists")
-        write_index(wanted, packed, burrows_wheeler(doubled, sa, threads), index)
-    return wanted or reference, index
+    packed = pack(genome, threads)
+    if not wanted:
+        return reference, index_in_memory(packed, threads)
+    if os.path.exists(reference + ".alt") and not os.path.exists(wanted + ".alt"):
+        log(f"{reference}.alt is not looked at: ALT contigs are those that {wanted}.alt lists")
+    build_index(wanted, packed, threads)
+    return wanted, read_index(wanted, threads)
 
 
 @click.command(name="align", cls=FastqCommand, context_settings={"help_option_names": ["-h", "--help"]})

@@ -19,12 +19,8 @@ def command(reference, prefix, threads):
     prefix = prefix or reference
     check_output(f"{prefix}.search", reference)
     from gpugenome.backend import usable_threads
-    from gpugenome.io.bwa_index import pack, write_index
+    from gpugenome.io.bwa_index import build_index, pack
     from gpugenome.io.fasta import Reference
-    from gpugenome.steps.index import burrows_wheeler, double, search_index, suffix_array
 
     n = threads or usable_threads()
-    packed = pack(Reference(reference))
-    doubled = double(packed.codes)
-    sa = suffix_array(doubled)
-    write_index(prefix, packed, burrows_wheeler(doubled, sa, n), search_index(packed, sa, n))
+    build_index(prefix, pack(Reference(reference), n), n)

@@ -1,7 +1,8 @@
 """Files of an index: bwa's `.amb .ann .pac .bwt .sa`, and `.search` of our own, the full suffix array to be memory mapped.
 
 Source: specification chapter "bwa_mem", section 2. `.search`: int64[8] (magic, version, 2L, prefix length, bytes of a row number,
-CRC-32 of `.pac`, 0, 0), the prefix table, zeros up to a multiple of 4096 bytes, the suffix array, zeros up to a multiple of 8 bytes,
+CRC-32 of `.pac`, 0, 0), the prefix table, zeros up to a multiple of 4096 bytes, the suffix array (as `kernels.seeding_cpu.row_place`
+reads it; "bytes of a row number" are 4, or 8 where it has lines), zeros up to a multiple of 8 bytes,
 the packed doubled text, and a byte for each of its bases (`SearchIndex.unique`;
 files of version 1 end before it).
 """
@@ -20,71 +21,83 @@ from gpugenome.steps.index import Bwt, PackedReference, SearchIndex
 SUFFIXES = (".amb", ".ann", ".pac", ".bwt", ".sa")
 _MAGIC = int.from_bytes(b"GPGSRCH\1", "little")
 _VERSION = 2
+_SA_KINDS = {4: np.uint32, 8: np.uint64}
 
 
-def pack(reference) -> PackedReference:
+def pack(reference, threads: int = 1) -> PackedReference:
     """An `io.fasta.Reference` packed as bwa packs it."""
     sequences = [reference.bases(i) for i in range(len(reference.names))]
-    return step.pack_reference(reference.names, reference.comments, sequences)
+    return step.pack_reference(reference.names, reference.comments, sequences, threads)
 
 
-def _pac_bytes(codes) -> np.ndarray:
-    n = codes.size
-    padded = np.zeros((n + 3) // 4 * 4, np.uint8)
-    padded[:n] = codes
-    quads = padded.reshape(-1, 4)
-    packed = quads[:, 0] << 6 | quads[:, 1] << 4 | quads[:, 2] << 2 | quads[:, 3]
-    tail = [0, 0] if n % 4 == 0 else [n % 4]
-    return np.concatenate([packed, np.array(tail, np.uint8)])
+def _pac_bytes(packed) -> np.ndarray:
+    n = packed.length
+    forward = packed.words[: (n + 31) // 32].byteswap().view(np.uint8)[: (n + 3) // 4]
+    if n % 4:
+        forward[-1] &= 0xFF << 2 * (4 - n % 4) & 0xFF  # the other strand begins there
+    return np.concatenate([forward, np.array([0, 0] if n % 4 == 0 else [n % 4], np.uint8)])
 
 
 def _ann_text(packed) -> str:
-    lines = [f"{packed.codes.size} {len(packed.names)} {step.kernel.HOLE_SEED}"]
-    edges = np.searchsorted(packed.holes[:, 0], np.append(packed.offsets, packed.codes.size))
+    lines = [f"{packed.length} {len(packed.names)} {step.kernel.HOLE_SEED}"]
+    edges = np.searchsorted(packed.holes[:, 0], np.append(packed.offsets, packed.length))
     for i, (name, comment) in enumerate(zip(packed.names, packed.comments)):
         lines += [f"0 {name} {comment or '(null)'}", f"{packed.offsets[i]} {packed.lengths[i]} {edges[i + 1] - edges[i]}"]
     return "\n".join(lines) + "\n"
 
 
 def _amb_text(packed) -> str:
-    lines = [f"{packed.codes.size} {len(packed.names)} {len(packed.holes)}"]
+    lines = [f"{packed.length} {len(packed.names)} {len(packed.holes)}"]
     lines += [f"{begin} {length} {chr(letter)}" for begin, length, letter in packed.holes.tolist()]
     return "\n".join(lines) + "\n"
-
-
-def _search_header(index: SearchIndex, pac) -> np.ndarray:
-    return np.array([_MAGIC, _VERSION, 2 * index.length, index.prefix, index.sa.itemsize, zlib.crc32(pac), 0, 0], np.int64)
 
 
 def _rounded(size: int, unit: int) -> int:
     return (size + unit - 1) // unit * unit
 
 
-def write_index(prefix, packed: PackedReference, bwt: Bwt, index: SearchIndex) -> None:
-    """Write all files; they get their names when everything is complete.
+def _sa_size(n: int, width: int) -> int:
+    """Bytes of the rows of a search of n bases."""
+    return 4 * (n + 1) if width == 4 else (n + 1 + step.kernel.LINE_ROWS - 1) // step.kernel.LINE_ROWS * 64
+
+
+def build_index(prefix, packed: PackedReference, threads: int = 1) -> None:
+    """Make and write all files; they get their names when everything is complete.
+
+    In memory are the packed text (a quarter of a byte for each of its n = 2L bases) and either its suffix array (4.1 bytes; 4 below 2^32
+    bases), which goes to the files piece by piece, or, when it is written, `SearchIndex.unique` (1 byte).
 
     Raises
     ------
     InputError: the folder cannot be written or the disk is full.
     """
-    pac = _pac_bytes(packed.codes)
-    head = np.array([bwt.primary, *bwt.totals], np.uint64)
-    parts = {
-        ".ann": [_ann_text(packed).encode()],
-        ".amb": [_amb_text(packed).encode()],
-        ".pac": [pac],
-        ".bwt": [head, bwt.body],
-        ".sa": [head, np.array([step.kernel.SAMPLING, 2 * index.length], np.uint64), bwt.sampled],
-    }
-    header = _search_header(index, pac)
-    used = header.nbytes + index.first.nbytes
-    parts[".search"] = [header, index.first, bytes(_rounded(used, 4096) - used), index.sa]
-    parts[".search"] += [bytes(_rounded(index.sa.nbytes, 8) - index.sa.nbytes), index.words, index.unique]
+    n, words = 2 * packed.length, packed.words
+    k, pac = step.prefix_length(n), _pac_bytes(packed)
     with AtomicOutput(f"{prefix}.search") as main:
-        for suffix, pieces in parts.items():
-            output = main if suffix == ".search" else main.also(f"{prefix}{suffix}")
-            for piece in pieces:
-                output.handle.write(piece.data if isinstance(piece, np.ndarray) else piece)
+
+        def write(output, *parts):
+            for part in parts:
+                for piece in [part] if isinstance(part, bytes | np.ndarray) else part:
+                    output.handle.write(piece.data if isinstance(piece, np.ndarray) else piece)
+
+        rows = step.suffix_array(words, n)
+        bwt = step.burrows_wheeler(words, n, rows, threads)
+        head = np.array([bwt.primary, *bwt.totals], np.uint64)
+        write(main.also(f"{prefix}.ann"), _ann_text(packed).encode())
+        write(main.also(f"{prefix}.amb"), _amb_text(packed).encode())
+        write(main.also(f"{prefix}.pac"), pac)
+        write(main.also(f"{prefix}.bwt"), head, bwt.body)
+        write(main.also(f"{prefix}.sa"), head, np.array([step.kernel.SAMPLING, n], np.uint64), bwt.sampled)
+        first, width = step.prefix_table(words, n, k), 8 if rows.high.size else 4
+        header = np.array([_MAGIC, _VERSION, n, k, width, zlib.crc32(pac), 0, 0], np.int64)
+        used = header.nbytes + first.nbytes
+        at, size = _rounded(used, 4096), _sa_size(n, width)
+        write(main, header, first, bytes(at - used), step.search_rows(rows, threads))
+        write(main, bytes(_rounded(size, 8) - size), words)
+        main.handle.flush()
+        del rows, bwt
+        sa = _map(main.path)[at : at + size].view(_SA_KINDS[width])
+        write(main, step.unique_lengths(words, n, sa, threads))
 
 
 def _map(path, least=0) -> np.ndarray:
@@ -121,23 +134,20 @@ def _read_ann(path):
     return total, names, comments, offsets, lengths
 
 
-def _read_codes(path, total) -> tuple[np.ndarray, int]:
-    """(codes, CRC-32) of a `.pac` file."""
+def _read_pac(path, total) -> np.ndarray:
+    """The bytes of a `.pac` file, memory mapped."""
     pac = _map(path)
     if pac.size != (total + 3) // 4 + (2 if total % 4 == 0 else 1) or pac[-1] != total % 4:
         raise InputError(path, f"does not belong to the .ann file beside it, which has {total} bases")
-    codes = np.empty(total, np.uint8)
-    step.kernel.unpack_pac(0, total, pac, codes)
-    return codes, zlib.crc32(pac)
+    return pac
 
 
-def _read_bwt(prefix, codes) -> Bwt:
+def _read_bwt(prefix, packed) -> Bwt:
     body = _map(f"{prefix}.bwt", 72)
     sampled = _map(f"{prefix}.sa", 56)
     head, sa_head = body[:40].view(np.uint64), sampled[:56].view(np.uint64)
-    n = 2 * codes.size
-    count = np.bincount(codes, minlength=4)
-    totals = np.cumsum(count + count[::-1])
+    n = 2 * packed.length
+    totals = np.cumsum(step.base_counts(packed.words, n))
     if (head[1:].astype(np.int64) != totals).any():
         raise InputError(f"{prefix}.bwt", "does not belong to the .pac file beside it: their base counts differ")
     if body.size != 40 + (n + 127) // 128 * 32 + (n + 15) // 16 * 4 + 32:
@@ -148,7 +158,7 @@ def _read_bwt(prefix, codes) -> Bwt:
         raise InputError(f"{prefix}.sa", "is truncated or not made by `bwa index` (every 32nd row expected)")
     if sampled.size > 56 and int(sampled[56:].view(np.uint64).max()) > n:
         raise InputError(f"{prefix}.sa", "is damaged: it has a position beyond the reference")
-    return Bwt(int(head[0]), head[1:].copy(), body[40:].view(np.uint32), sampled[56:].view(np.uint64))
+    return Bwt(int(head[0]), head[1:].copy(), [body[40:].view(np.uint32)], [sampled[56:].view(np.uint64)])
 
 
 def _read_search(path, contigs, crc, threads) -> SearchIndex:
@@ -159,16 +169,18 @@ def _read_search(path, contigs, crc, threads) -> SearchIndex:
         raise InputError(path, "is from another version of gpugenome: remove it, or run `gpugenome index` again")
     if n != 2 * total or digest != crc:
         raise InputError(path, "belongs to another reference than the .pac file beside it: run `gpugenome index` again")
-    kind = np.uint32 if width == 4 else np.int64
-    table_end = 64 + (4**k + 1) * width
+    if width not in _SA_KINDS:
+        raise InputError(path, "is damaged: run `gpugenome index` again")
+    kind = np.uint32 if n < 2**32 - 1 else np.int64
+    table_end = 64 + (4**k + 1) * kind().itemsize
     at = _rounded(table_end, 4096)
-    end = at + (n + 1) * width
+    end = at + _sa_size(n, width)
     words_at = at + _rounded(end - at, 8)
     unique_at = words_at + 8 * (n // 32 + 3)
     if data.size != unique_at + (n if version > 1 else 0):
         raise InputError(path, "is truncated: run `gpugenome index` again")
-    words, sa = data[words_at:unique_at].view(np.uint64), data[at:end].view(kind)
-    unique = data[unique_at:] if version > 1 else step.unique_lengths(words, sa, threads)
+    words, sa = data[words_at:unique_at].view(np.uint64), data[at:end].view(_SA_KINDS[width])
+    unique = data[unique_at:] if version > 1 else step.unique_lengths(words, n, sa, threads)
     return SearchIndex(
         names, comments, offsets, lengths, total, words, sa, k, data[64:table_end].view(kind), unique
     )  # fmt: skip
@@ -182,12 +194,16 @@ def read_index(prefix, threads: int = 1) -> SearchIndex:
     InputError: a file is missing, damaged, of another version, or belongs to another reference than its neighbours.
     """
     contigs = _read_ann(f"{prefix}.ann")
-    codes, crc = _read_codes(f"{prefix}.pac", contigs[0])
+    pac = _read_pac(f"{prefix}.pac", contigs[0])
     if os.path.exists(f"{prefix}.search"):
-        return _read_search(f"{prefix}.search", contigs, crc, threads)
-    _, names, comments, offsets, lengths = contigs
-    packed = PackedReference(codes, np.empty((0, 3), np.int64), names, comments, offsets, lengths)
-    return step.search_index(packed, step.expand(_read_bwt(prefix, codes), threads), threads)
+        return _read_search(f"{prefix}.search", contigs, zlib.crc32(pac), threads)
+    total, names, comments, offsets, lengths = contigs
+    codes = np.empty(total, np.uint8)
+    step.kernel.unpack_pac(0, total, pac, codes)
+    packed = PackedReference(
+        step.doubled_words(codes, threads), total, np.empty((0, 3), np.int64), names, comments, offsets, lengths
+    )  # fmt: skip
+    return step.search_index(packed, step.expand(_read_bwt(prefix, packed), threads), threads)
 
 
 def has_index(prefix) -> bool:
@@ -219,6 +235,5 @@ def check_reference(index: SearchIndex, reference, prefix) -> None:
     """
     if index.names != reference.names or (index.lengths != reference.lengths).any():
         raise InputError(f"{prefix}.ann", f"has other contigs than {reference.path}: index the reference again")
-    codes = step.double(pack(reference).codes)
-    if (step.packed_words(codes) != index.words).any():
+    if not np.array_equal(pack(reference).words, index.words):
         raise InputError(f"{prefix}.pac", f"has other bases than {reference.path}: index the reference again")
