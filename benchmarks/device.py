@@ -475,6 +475,51 @@ def alignment_task_cases(tasks, threads, made=2000):
         yield case("local_tasks", inputs, "cell", lambda t: (t[:, 1] * t[:, 4]).sum())
 
 
+def mirror_case(reads, threads):
+    """Demo reads (copies under other names) sorted, marked and recalibrated: the host's part is in both times, copies in the GPU's."""
+    from test_mirror import prepared
+
+    from gpugenome.backend import TRANSFERS, Backend, Twin
+    from gpugenome.steps.sort import BATCH_READS
+
+    _, batch = demo_batch(reads, threads)
+    # the first record that is the same as record 0 begins the second copy
+    size = np.diff(batch.offset)
+    alike = np.flatnonzero(size[1:] == size[0]) + 1
+    first = [i for i in alike if (batch.data[batch.offset[i] :][: size[0]] == batch.data[: size[0]]).all()]
+    copy = np.arange(reads) // int((first or [reads])[0])
+    for place, digit in enumerate((copy % 10, copy // 10 % 10, copy // 100)):
+        batch.data[batch.name_start + place] = 48 + digit
+    made, run, spent = {}, Twin.run, {}
+
+    def timed(twin, name, n, *args):
+        from numba import cuda
+
+        if not twin.on_gpu:
+            return run(twin, name, n, *args)
+        cuda.synchronize()
+        start = time.perf_counter()
+        run(twin, name, n, *args)
+        cuda.synchronize()
+        spent[name] = spent.get(name, 0.0) + time.perf_counter() - start
+        return []
+
+    def on(device):
+        made[device] = prepared(Backend(device, threads), batch, BATCH_READS)[:3]
+
+    def same(_):
+        TRANSFERS.clear()
+        Twin.run = timed
+        again = prepared(Backend("cuda", threads), batch, BATCH_READS)[:3]
+        Twin.run = run
+        print(f"  {', '.join(f'{k} {v * 1e3:.2f} ms' for k, v in spent.items())}")
+        print(f"  bytes a read up and down: {', '.join(f'{k} {a / reads:.0f} {b / reads:.0f}' for k, (a, b) in TRANSFERS.items())}")
+        return all(x[0].tobytes() == y[0].tobytes() and x[1:] == y[1:] for x, y in ((made["cpu"], made["cuda"]),
+                                                                                    (made["cpu"], again)))  # fmt: skip
+
+    return Case("mirror.chain", reads, "read", (), (), lambda _: on("cpu"), lambda *_: on("cuda"), same=same)
+
+
 def groups(scale, threads):
     """Functions that make the cases, at `scale` times the usual size: [(their kernels' stems, function)]."""
 
@@ -493,6 +538,7 @@ def groups(scale, threads):
         ("chained_reads", lambda: seeding_cases([scaled(50_000), scaled(200_000)], threads)),
         ("assembly_graphs", lambda: [assembly_case(scaled(10), threads)]),
         ("extension", lambda: alignment_task_cases(scaled(50_000), threads)),
+        ("mirror", lambda: [mirror_case(scaled(400_000), threads)]),
     ]
 
 

@@ -25,8 +25,12 @@ from gpugenome.errors import DeviceError
 
 # Stems whose CUDA twin the pipeline calls (of joint_genotypes: `site_models`, for batches of many samples). The other twins exist (tests,
 # SASS checks, benchmarks/device.py); what each gains with its copies, and the pipeline as a whole, is in the README's section on the GPU.
-CUDA_STEMS = frozenset({"chained_reads", "extension", "joint_genotypes", "pairhmm"})
+# Those of covariates, read_ends and recalibrate are for batches that stay on the GPU (gpugenome.mirror).
+CUDA_STEMS = frozenset({"chained_reads", "covariates", "extension", "joint_genotypes", "pairhmm", "read_ends", "recalibrate"})
 NO_DEVICE = "no CUDA device or no NVIDIA driver (libcuda.so.1) was found"
+
+TRANSFERS: dict[str, list[int]] = {}
+"""Bytes that `Twin` has copied, by stem: to the GPU, and from it."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +62,19 @@ class Twin:
             return arrays
         from numba import cuda
 
+        self._count(0, arrays)
         return tuple(cuda.to_device(a) for a in arrays)
 
     def take(self, *arrays) -> tuple:
         """The arrays in host memory, once the kernels that write them are done."""
-        return tuple(a.copy_to_host() for a in arrays) if self.on_gpu else arrays
+        if not self.on_gpu:
+            return arrays
+        self._count(1, arrays)
+        return tuple(a.copy_to_host() for a in arrays)
+
+    def _count(self, way, arrays):
+        stem = self.module.__name__.rpartition(".")[2].removesuffix("_cuda")
+        TRANSFERS.setdefault(stem, [0, 0])[way] += sum(a.nbytes for a in arrays)
 
     def empty(self, shape, dtype):
         """An output array for the kernels."""

@@ -21,6 +21,7 @@ class ReadBatch:
     mate_ref_id, mate_pos, tlen: int32[n].
     name_length: uint8[n], with the final NUL. n_cigar: uint16[n] (as stored). seq_length: int32[n], bases.
     read_group: int32[n], index into the header's @RG lines, -1 without RG tag (-2: a name the header lacks).
+    mirror: the batch in the GPU's memory (`gpugenome.mirror`), None where it is not there.
     """
 
     data: np.ndarray
@@ -36,13 +37,14 @@ class ReadBatch:
     n_cigar: np.ndarray
     seq_length: np.ndarray
     read_group: np.ndarray
+    mirror: "Mirror | None" = None  # noqa: F821
 
     def __len__(self) -> int:
         return len(self.offset) - 1
 
     @property
     def nbytes(self) -> int:
-        return sum(getattr(self, f.name).nbytes for f in fields(self))
+        return sum(getattr(self, f.name).nbytes for f in fields(self)[:-1])
 
     # Where the variable fields of each record begin in `data`, int64[n].
     @property

@@ -13,6 +13,12 @@ def log(text: str) -> None:
     print(f"gpugenome: [{time.monotonic() - _started:7.1f} s] {text}", file=sys.stderr, flush=True)
 
 
+def log_transfers() -> None:
+    """What was copied to and from the GPU, a line for each kind of kernels."""
+    for stem, (up, down) in sorted(backends.TRANSFERS.items()):
+        log(f"GPU, {stem}: {up / 1e6:.1f} MB up, {down / 1e6:.1f} MB down")
+
+
 def announce(device: str, threads: int | None, command: str, gpu_gains: bool = False) -> backends.Backend:
     """Choose the device (as `backend.choose`) and say what it is; compile the command's kernels where this is their first run."""
     from gpugenome.precompile import ensure_compiled

@@ -64,6 +64,8 @@ def read_ends(begin, end, batch, settings, group_library, group_number, out):
         e.flag = f
         e.problem = 0
         e.kind = SKIPPED
+        e.hash_high, e.hash_low, e.ref_id, e.five_prime, e.mate_ref_id = 0, 0, 0, 0, 0
+        e.barcode, e.barcode_1, e.barcode_2, e.score, e.library, e.tile, e.x, e.y, e.group = 0, 0, 0, 0, 0, 0, 0, 0, 0
         if f & 0x904:
             continue
         start, stop = offset[i] + 36, offset[i + 1]
@@ -89,7 +91,6 @@ def read_ends(begin, end, batch, settings, group_library, group_number, out):
             e.hash_high, e.hash_low = name_hash(data, start, length, read_group[i])
             if read_group[i] < 0:
                 e.problem = 1
-        e.barcode, e.barcode_1, e.barcode_2 = 0, 0, 0
         if settings[2]:
             _barcodes(data, tags, stop, settings, f, five, ref_id[i], mate_ref_id[i], mate_pos[i], e)
 

@@ -94,8 +94,21 @@ def recalibrate(begin, end, batch, row, settings, base, delta_context, delta_cyc
             qual[j] = final[min(max(v, 1), 93)]
 
 
+@kernel(per_item=32)
+def pack_qualities(begin, end, batch, out_offset, out):
+    """Copy the qualities of records begin..end to out (uint8) from out_offset[i] (int64[n + 1]) on. Warp: a record."""
+    i = begin + cuda.grid(1) // 32
+    if i < end:
+        data, offset, _, name_length, n_cigar, seq_length, _ = batch
+        n, a = np.int64(seq_length[i]), out_offset[i]
+        start = offset[i] + 36 + name_length[i] + 4 * np.int64(n_cigar[i]) + (n + 1) // 2
+        for j in range(cuda.threadIdx.x & 31, n, 32):
+            out[a + j] = data[start + j]
+
+
 _BATCH = numba.types.Tuple([t[::1] for t in (numba.u1, numba.i8, numba.u2, numba.u1, numba.u2, numba.i4, numba.i4)])
 SIGNATURES = {
     "recalibrate": (numba.i8, numba.i8, _BATCH, numba.i4[::1], numba.i8[::1], numba.i2[:, ::1], numba.i1[:, :, ::1], numba.i1[:, :, ::1],
                     numba.u1[::1], numba.u1[::1], numba.i8[::1]),
+    "pack_qualities": (numba.i8, numba.i8, _BATCH, numba.i8[::1], numba.u1[::1]),
 }  # fmt: skip

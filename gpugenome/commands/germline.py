@@ -76,15 +76,16 @@ def command(reference, alignment, inputs, sites, output, joint, out_bam, out_rec
     from gpugenome.commands.options import default_memory
     from gpugenome.io.arrow import SpillFolder
     from gpugenome.io.fasta import Reference
-    from gpugenome.progress import announce
+    from gpugenome.progress import announce, log_transfers
 
     backend = announce(device, threads, "germline")
     way = _Way(Reference(reference), sites, caller, intervals, index, md5, backend, memory or default_memory(), tmp_dir, dbsnp, alleles)
     if joint:
         _joint(way, alignment, inputs, outputs, joint, given)
-        return
-    with SpillFolder(tmp_dir) as spill:
-        way.run(*_source(alignment, inputs, way, spill), outputs, spill)
+    else:
+        with SpillFolder(tmp_dir) as spill:
+            way.run(*_source(alignment, inputs, way, spill), outputs, spill)
+    log_transfers()
 
 
 @dataclass
@@ -136,6 +137,7 @@ class _Way:
         from gpugenome.io.metrics import duplicate_metrics_text
         from gpugenome.io.outputs import AtomicOutput
         from gpugenome.io.recal_table import arguments_table, report_text
+        from gpugenome.mirror import Mirrors
         from gpugenome.pipeline import ahead
         from gpugenome.progress import log
         from gpugenome.provenance import command_line, program_line
@@ -152,7 +154,11 @@ class _Way:
             if not in_order:
                 header = htsjdk_header(header, "coordinate", "none" if header.hd("GO", "") else None)
             header = htsjdk_header(header, None, None, program_line(header.text, "gpugenome germline"))
-            marked = marked_reads(reads, header, in_order=in_order, memory_bytes=self.memory, spill=spill, threads=n, source=source)
+            mirrors = Mirrors(self.backend) if self.backend.on_gpu and known is not None else None
+            if mirrors:
+                stack.callback(mirrors.close)
+            marked = marked_reads(reads, header, in_order=in_order, memory_bytes=self.memory, spill=spill, threads=n, source=source,
+                                  mirrors=mirrors)  # fmt: skip
             # the pair counts are of reads, see io.metrics
             examined = sum(r["READ_PAIRS_EXAMINED"] + r["UNPAIRED_READS_EXAMINED"] for r in marked.marks.libraries)
             lost = sum(r["READ_PAIR_DUPLICATES"] + r["UNPAIRED_READ_DUPLICATES"] for r in marked.marks.libraries)

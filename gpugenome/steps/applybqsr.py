@@ -9,12 +9,16 @@ from gpugenome.columns import edit_tags, find_tag, ragged_bytes, take
 from gpugenome.errors import UserError
 from gpugenome.gatk.recal_table import QUALITIES, RecalTable, context_columns
 from gpugenome.gatk.recalibration import MAX_QUAL, empirical_quality, quantise, static_map
+from gpugenome.kernels.bam_records_cpu import copy_bytes_ragged
 from gpugenome.kernels.covariates_cpu import DENSE_CONTEXT, WIDE_BITS
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.kernels.recalibrate_cpu import fill_hash, recalibrate
 from gpugenome.kernels.sam_tags_cpu import LEAVE, REMOVE
-from gpugenome.steps.bqsr import group_names, well_formed
+from gpugenome.mirror import columns, where
+from gpugenome.steps.bqsr import NO_FAULT, group_names, well_formed
 from gpugenome.steps.sort import write_bins
+
+_COLUMNS = ("data", "offset", "flag", "name_length", "n_cigar", "seq_length", "read_group")
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ class Recalibrator:
              options.use_original_qualities], np.int64,
         )  # fmt: skip
         self._tables, self._wide = lookup(table, options.global_qscore_prior)
+        self._twin = self._there = None  # the kernels and tables of a GPU
         quantised = quantisation(table, options.quantize_quals)
         if options.static_quantized_quals:
             static = static_map(options.static_quantized_quals, options.round_down_quantized)
@@ -128,6 +133,12 @@ class Recalibrator:
         write_bins(batch, self._header.contig_lengths, threads)
         return batch
 
+    def close(self) -> None:
+        """Give the GPU's memory back, where one was used; it is taken again if more batches come."""
+        if self._there is not None:
+            with self._twin.alone():
+                self._there = None
+
     def _check_groups(self, batch):
         if self._options.allow_missing_read_group:
             return
@@ -137,14 +148,38 @@ class Recalibrator:
             raise UserError(f"read group {name}: is not in the recalibration table (or say --allow-missing-read-group)")
 
     def _recalibrate(self, batch, threads):
-        columns = (batch.data, batch.offset, batch.flag, batch.name_length, batch.n_cigar, batch.seq_length, batch.read_group)
-        bad = run_chunks(recalibrate, len(batch), threads, columns, self._row, self._settings, *self._tables, self._final, self._missing,
-                         *self._wide)  # fmt: skip
+        twin = where(batch, "recalibrate", threads)
+        tables = self._row, self._settings, *self._tables, self._final, self._missing
+        if twin.on_gpu and self._settings[0] <= DENSE_CONTEXT and not self._settings[4]:
+            bad = [self._recalibrate_there(twin, batch, tables, threads)]
+        else:
+            mine = tuple(getattr(batch, name) for name in _COLUMNS)
+            bad = run_chunks(recalibrate, len(batch), threads, mine, *tables, *self._wide)
         if max(bad, default=-1) >= 0:
             i = max(bad) // 2
             at = batch.offset[i] + 36
             name = bytes(batch.data[at : at + int(batch.name_length[i]) - 1]).decode("ascii", "replace")
             raise UserError(f"read {name}: is longer than the table's maximum cycle {self._settings[1]}")
+
+    def _recalibrate_there(self, twin, batch, tables, threads):
+        """Recalibrate where the batch is on a GPU, for the last time, and take the qualities into the arena; tags are not read there."""
+        n = len(batch)
+        length = batch.seq_length.astype(np.int64)
+        offset = np.zeros(n + 1, np.int64)
+        np.cumsum(length, out=offset[1:])
+        with twin.alone():  # the arrays of the device go inside
+            if self._there is None:
+                self._twin, self._there = twin, twin.put(*tables)
+            there = columns(twin, batch, _COLUMNS)
+            fault, place = twin.put(np.array([NO_FAULT]), offset)
+            qual = twin.empty(int(offset[-1]), np.uint8)
+            twin.run("recalibrate", n, there, *self._there, fault)
+            twin.run("pack_qualities", n, there, place, qual)
+            batch.mirror.drop()
+            found, new = twin.take(fault, qual)
+            del there, fault, place, qual
+        run_chunks(copy_bytes_ragged, n, threads, new, offset[:-1], length, batch.data, batch.qual_start)
+        return -1 if found[0] == NO_FAULT else int(found[0])
 
     def _edit_tags(self, batch, threads):
         n = len(batch)

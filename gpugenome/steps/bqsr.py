@@ -10,10 +10,14 @@ from gpugenome.errors import UserError
 from gpugenome.gatk.recal_table import QUALITIES, RecalTable, context_columns, finish_table, summed
 from gpugenome.kernels import covariates_cpu as kernel
 from gpugenome.kernels.launch import chunk_bounds, run_all, run_chunks
+from gpugenome.mirror import columns, where
 
 MOST_CONTEXT = 13
 _MERGED = 1 << 24  # listed contexts that are merged at a time, at least
 _MOST_BASES = 1 << 31  # that a thread may count before its table of 32 bits for bases and 31 for errors is emptied
+_SCRATCH_BYTES = 1 << 28  # of the GPU, for CIGARs
+_WARPS = 4096  # that fill a large GPU
+NO_FAULT = 1 << 62
 _NOT_COUNTED = 0x4 | 0x100 | 0x200 | 0x400
 _COLUMNS = ("data", "offset", "ref_id", "pos", "flag", "mate_ref_id", "mate_pos", "tlen", "name_length", "n_cigar", "seq_length",
             "read_group")  # fmt: skip
@@ -81,6 +85,8 @@ class TableBuilder:
         self._observed, self._errors = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         self._counts, self._uncollected = np.zeros((threads, self._observed.size), np.int64), 0  # bases that may be in the counts
         self._contig = (-1, None, None)
+        # on a GPU: its kernels; (counts, rows, settings); (ref_id, what kernels take of the contig)
+        self._twin = self._there = self._contig_there = None
 
     def _bins(self, ref_id):
         if self._contig[0] != ref_id:
@@ -114,6 +120,10 @@ class TableBuilder:
         if self._uncollected + bases > _MOST_BASES:
             self._collect()
         self._uncollected += bases
+        twin = where(batch, "covariates", self._threads)
+        if twin.on_gpu and not self._listed and not self._settings[4]:
+            self._check_cycles(batch, self._count_there(twin, batch, chosen))
+            return
         columns = tuple(getattr(batch, name) for name in _COLUMNS)
         free = list(self._counts)
         for ref_id in np.unique(batch.ref_id[chosen]):
@@ -130,26 +140,58 @@ class TableBuilder:
                 return bad
 
             found = run_all([lambda p=p: count(p) for p in chunk_bounds(len(chosen), 4 * self._threads)], self._threads)
-            bad = min((r for r in found if r >= 0), default=-1)
-            if bad >= 0:
-                at = batch.offset[bad] + 36
-                name = bytes(batch.data[at : at + int(batch.name_length[bad]) - 1]).decode("ascii", "replace")
-                raise UserError(f"read {name}: is longer than the maximum cycle {self._settings[1]} (--maximum-cycle-value)")
+            self._check_cycles(batch, min((r for r in found if r >= 0), default=-1))
 
         if sum(len(part[0]) for part in self._wide[1:]) > max(_MERGED, len(self._wide[0][0])):
             self._merge()
+
+    def _count_there(self, twin, batch, chosen):
+        """Count where the batch is on a GPU; tags are not read there. Returns the first record whose cycle passes the maximum, or -1."""
+        with twin.alone():  # the arrays of the device go inside
+            if self._there is None:
+                self._twin, self._there = twin, twin.put(np.zeros(self._observed.size, np.int64), self._row, self._settings)
+            counts, row, settings = self._there
+            there = columns(twin, batch, _COLUMNS)
+            mine, fault = twin.put(chosen, np.array([NO_FAULT]))
+            elements = int(batch.n_cigar.max()) + 4
+            scratch = twin.empty((max(1, min(_WARPS, _SCRATCH_BYTES // (32 * elements))), 4, elements), np.int64)
+            for ref_id in np.unique(batch.ref_id[chosen]).tolist():
+                if self._contig_there is None or self._contig_there[0] != ref_id:
+                    bases, bins = self._bins(ref_id)
+                    self._contig_there = ref_id, twin.put(bases, self._sites[ref_id], bins)
+                bases, sites, bins = self._contig_there[1]
+                twin.run("count_bases", len(chosen), there, mine, row, bases, ref_id, sites, bins, settings, counts, scratch, fault)
+            bad = int(twin.take(fault)[0][0])
+            del there, mine, fault, scratch
+        return -1 if bad == NO_FAULT else bad
+
+    def _check_cycles(self, batch, bad):
+        if bad >= 0:
+            at = batch.offset[bad] + 36
+            name = bytes(batch.data[at : at + int(batch.name_length[bad]) - 1]).decode("ascii", "replace")
+            raise UserError(f"read {name}: is longer than the maximum cycle {self._settings[1]} (--maximum-cycle-value)")
 
     def _merge(self):
         """Make one of the parts of listed contexts."""
         self._wide = [summed(*(np.concatenate(columns) for columns in zip(*self._wide)))]
 
     def _collect(self):
-        """Move what the threads counted into the whole counts."""
-        for counts in self._counts:
+        """Move what the threads and the GPU counted into the whole counts."""
+        for counts in [*self._counts, *self._taken()]:
             self._observed += (counts & 0xFFFFFFFF).reshape(self._observed.shape)
             self._errors += (counts >> 32).reshape(self._errors.shape)
             counts[:] = 0
         self._uncollected = 0
+
+    def _taken(self):
+        """The counts of the GPU, which it has no more."""
+        if self._there is None:
+            return ()
+        twin = self._twin
+        with twin.alone():
+            counts = twin.take(self._there[0])
+            self._there = self._contig_there = None
+        return counts
 
     def finish(self) -> RecalTable:
         """The table of everything that was added."""

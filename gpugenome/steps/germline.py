@@ -22,15 +22,17 @@ class _InOrder:
         return self._reads.batches(max_reads)
 
 
-def marked_reads(reads, header: Header, *, in_order: bool, memory_bytes: int, spill, threads: int, source: str) -> SortedReads:
+def marked_reads(reads, header: Header, *, in_order: bool, memory_bytes: int, spill, threads: int, source: str,
+                 mirrors=None) -> SortedReads:  # fmt: skip
     """Sort where needed and mark duplicates, as SortSam and MarkDuplicates with their defaults.
 
     reads: an object with `batches()`; header: what the results shall have. in_order: the reads are coordinate-sorted and can be read again
     (`io.bam.Replay`); they keep their order, as in MarkDuplicates. spill: `io.arrow.SpillFolder`. source: name for messages.
+    mirrors: `gpugenome.mirror.Mirrors`, if what is sorted here goes to a GPU.
     """
     options = DuplicateOptions()
     if not in_order:
-        return sort_and_mark(reads.batches(), header, options, memory_bytes=memory_bytes, spill=spill, threads=threads)
+        return sort_and_mark(reads.batches(), header, options, memory_bytes=memory_bytes, spill=spill, threads=threads, mirrors=mirrors)
     marks = find_duplicates(
         reads.batches(), header, options, by_name=False, spill=spill, memory_bytes=memory_bytes, threads=threads, source=source
     )
@@ -48,8 +50,11 @@ class Recalibration:
 
     def batches(self):
         """Iterator of ReadBatch with new qualities. whole_records: as ApplyBQSR writes them, else only the qualities change."""
-        for batch in ahead(self.marked.batches(), self.threads):
-            yield (self.recalibrator.apply if self.whole_records else self.recalibrator.qualities)(batch, self.threads)
+        try:
+            for batch in ahead(self.marked.batches(), self.threads):
+                yield (self.recalibrator.apply if self.whole_records else self.recalibrator.qualities)(batch, self.threads)
+        finally:
+            self.recalibrator.close()
 
 
 def recalibration_table(marked: SortedReads, bases_of, known_sites, arguments, threads: int, intervals=None):

@@ -17,6 +17,7 @@ from gpugenome.kernels.bam_records_cpu import match_text_tag
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.kernels.read_ends_scalar import END, PROBLEMS
 from gpugenome.kernels.sam_tags_cpu import LEAVE, REMOVE
+from gpugenome.mirror import columns, where
 from gpugenome.pipeline import ahead
 from gpugenome.steps.read_names import NamePattern
 from gpugenome.steps.sort import BATCH_READS, COORDINATE, sorted_records, write_bins
@@ -288,9 +289,11 @@ class _Joiner:
         self.table = None
 
 
+_COLUMNS = ("data", "offset", "ref_id", "pos", "flag", "mate_ref_id", "mate_pos", "name_length", "n_cigar", "seq_length", "read_group")
+
+
 def _columns(batch):
-    return (batch.data, batch.offset, batch.ref_id, batch.pos, batch.flag, batch.mate_ref_id, batch.mate_pos, batch.name_length,
-            batch.n_cigar, batch.seq_length, batch.read_group)  # fmt: skip
+    return tuple(getattr(batch, name) for name in _COLUMNS)
 
 
 class NameRuns:
@@ -333,17 +336,7 @@ def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_na
             if options.program_record_id:
                 programs.rows(part, threads)
             looked += len(part)
-            ends = np.zeros(len(part), END)
-            run_chunks(
-                read_ends_cpu.read_ends,
-                len(part),
-                threads,
-                _columns(part),
-                settings,
-                libraries.of_group,
-                libraries.number_of_group,
-                ends,
-            )
+            ends = _ends(part, settings, libraries, threads)
             if pattern:
                 found, places = pattern.places(part, threads)
                 for column, values in zip(("tile", "x", "y"), places):
@@ -365,6 +358,18 @@ def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_na
                 )
         base += len(batch)
     return _mark(joiner, libraries, examined, programs, looked, header, options, starts, base, threads)
+
+
+def _ends(batch, settings, libraries, threads):
+    """END[n], of the batch's records."""
+    twin = where(batch, "read_ends", threads)
+    with twin.alone():  # the arrays of the device go inside
+        out = twin.empty(len(batch), END)
+        twin.run("read_ends", len(batch), columns(twin, batch, _COLUMNS),
+                 *twin.put(settings, libraries.of_group, libraries.number_of_group), out)  # fmt: skip
+        (ends,) = twin.take(out)
+        del out
+    return ends
 
 
 def _name(batch, i):
@@ -629,12 +634,14 @@ class SortedReads:
         self._spill.close()
 
 
-def sort_and_mark(batches, header: Header, options: DuplicateOptions, *, memory_bytes: int, spill, threads: int) -> SortedReads:
+def sort_and_mark(batches, header: Header, options: DuplicateOptions, *, memory_bytes: int, spill, threads: int,
+                  mirrors=None) -> SortedReads:  # fmt: skip
     """Sort by coordinate and mark duplicates, with no file between.
 
     batches: iterator of ReadBatch in any order. header: theirs, already with SO:coordinate. spill: `io.arrow.SpillFolder`.
+    mirrors: `gpugenome.mirror.Mirrors` of the sorted batches, if they go to a GPU.
     The result is that of SortSam and then MarkDuplicates on the coordinate-sorted records.
     """
-    ordered = sorted_records(batches, COORDINATE, spill=spill, memory_bytes=memory_bytes, threads=threads)
+    ordered = sorted_records(batches, COORDINATE, spill=spill, memory_bytes=memory_bytes, threads=threads, mirrors=mirrors)
     marks = find_duplicates(ordered.batches(), header, options, by_name=False, spill=spill, memory_bytes=memory_bytes, threads=threads)
     return SortedReads(marks.header, marks, ordered, options, threads, spill, True)

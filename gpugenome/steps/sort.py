@@ -63,12 +63,12 @@ class ResidentRun:
     """Sorted records held in memory: the arenas as they came and the order over them. Iterate as often as needed.
 
     held: batches, or what `hold` makes of them, taken one after another. picard_ties: settle equal coordinates by name, flag and so on as
-    Picard; otherwise they keep their order, as in samtools.
+    Picard; otherwise they keep their order, as in samtools. mirrors: `gpugenome.mirror.Mirrors` of the batches, if they go to a GPU.
     """
 
-    def __init__(self, held, order, picard_ties=True, threads=1):
+    def __init__(self, held, order, picard_ties=True, threads=1, mirrors=None):
         held = [hold(h, order) if isinstance(h, ReadBatch) else h for h in held]
-        self._threads, self._arenas = threads, [h.data for h in held]
+        self._threads, self._arenas, self._mirrors = threads, [h.data for h in held], mirrors
         columns = (np.concatenate([getattr(h, c) for h in held]) for c in ("address", "size", "read_group"))
         self._address, self._size, self._read_group = columns
         self._order = self._sorted(held, order, picard_ties)
@@ -101,7 +101,10 @@ class ResidentRun:
             np.cumsum(self._size[chosen], out=offset[1:])
             data = arenas.take(int(offset[-1]))
             run_chunks(kernel.gather_records, len(chosen), self._threads, self._address, chosen, offset, data)
-            yield decode(data, offset, self._read_group[chosen], self._threads)
+            batch = decode(data, offset, self._read_group[chosen], self._threads)
+            if self._mirrors:
+                batch.mirror = self._mirrors.of(a, batch)
+            yield batch
 
 
 class MergedRuns:
@@ -194,10 +197,11 @@ def _slice(batch, a, b):
     return ReadBatch(batch.data, batch.offset[a : b + 1], **columns)
 
 
-def sorted_records(batches, order=COORDINATE, *, spill, memory_bytes, picard_ties=True, threads=1):
+def sorted_records(batches, order=COORDINATE, *, spill, memory_bytes, picard_ties=True, threads=1, mirrors=None):
     """Sort all records of an iterator of ReadBatch.
 
     spill: `io.arrow.SpillFolder`. memory_bytes: the budget; records beyond `resident_bytes` of it are spilled as sorted runs.
+    mirrors: of the batches, where nothing is spilled.
 
     Returns
     -------
@@ -212,7 +216,7 @@ def sorted_records(batches, order=COORDINATE, *, spill, memory_bytes, picard_tie
             runs.append(spill.write(ResidentRun(held, order, picard_ties, threads).batches(_spill_reads(memory_bytes))))
             held, size = [], 0
     if not runs:
-        return ResidentRun(held, order, picard_ties, threads) if held else MergedRuns([], order, picard_ties, threads)
+        return ResidentRun(held, order, picard_ties, threads, mirrors) if held else MergedRuns([], order, picard_ties, threads)
     if held:
         runs.append(spill.write(ResidentRun(held, order, picard_ties, threads).batches(_spill_reads(memory_bytes))))
     return MergedRuns(runs, order, picard_ties, threads)
