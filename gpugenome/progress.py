@@ -2,15 +2,29 @@
 
 import sys
 import time
+from contextlib import contextmanager
 
 from gpugenome import backend as backends
 
 _started = time.monotonic()
+_silent = False
 
 
 def log(text: str) -> None:
-    """One line on standard error."""
-    print(f"gpugenome: [{time.monotonic() - _started:7.1f} s] {text}", file=sys.stderr, flush=True)
+    """One line on standard error, unless silenced."""
+    if not _silent:
+        print(f"gpugenome: [{time.monotonic() - _started:7.1f} s] {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def silence():
+    """Leave all lines out inside of the `with`."""
+    global _silent
+    _silent = True
+    try:
+        yield
+    finally:
+        _silent = False
 
 
 def log_transfers() -> None:

@@ -2,10 +2,12 @@
 
 import click
 
-from gpugenome.commands.options import check_input, check_output, compression, intervals, memory, threads, tmp_dir
+from gpugenome.commands.options import check_input, check_output, compression, gatk_command, intervals, memory, switch, threads, tmp_dir
+from gpugenome.gatk.defaults import IDLE_APPLYBQSR, UNSUPPORTED_APPLYBQSR
 
 
-@click.command(name="applybqsr", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(name="applybqsr", cls=gatk_command("ApplyBQSR", UNSUPPORTED_APPLYBQSR, IDLE_APPLYBQSR),
+               context_settings={"help_option_names": ["-h", "--help"]})  # fmt: skip
 @click.option("--input", "-I", "inputs", type=click.Path(), multiple=True, required=True, help="SAM, BAM or CRAM; '-' is standard input.")
 @click.option("--bqsr-recal-file", "-bqsr", "table_path", type=click.Path(), required=True, help="Table of bqsr or BaseRecalibrator.")
 @click.option("--output", "-O", type=click.Path(), required=True, help="SAM, BAM or CRAM by extension; '-' is uncompressed BAM.")
@@ -13,13 +15,13 @@ from gpugenome.commands.options import check_input, check_output, compression, i
 @click.option("--preserve-qscores-less-than", type=click.IntRange(0, 93), default=6, show_default=True)
 @click.option("--quantize-quals", type=int, default=0, show_default=True, help="Levels; 0 for none, negative for the table's own.")
 @click.option("--static-quantized-quals", "-SQQ", "static_quantized_quals", type=int, multiple=True, help="Qualities to round to.")
-@click.option("--round-down-quantized", is_flag=True, help="Round down to the static qualities, not to the nearest.")
-@click.option("--emit-original-quals", is_flag=True, help="Keep the qualities of before in the OQ tag.")
-@click.option("--use-original-qualities", "-OQ", is_flag=True, help="Start from the OQ tag where there is one.")
+@switch("--round-down-quantized", text="Round down to the static qualities, not to the nearest.")
+@switch("--emit-original-quals", text="Keep the qualities of before in the OQ tag.")
+@switch("--use-original-qualities", "-OQ", text="Start from the OQ tag where there is one.")
 @click.option("--global-qscore-prior", type=float, default=-1.0, show_default=True)
-@click.option("--allow-missing-read-group", is_flag=True, help="Keep reads whose read group the table lacks.")
+@switch("--allow-missing-read-group", text="Keep reads whose read group the table lacks.")
 @click.option("--create-output-bam-index", "-OBI", "index", type=bool, default=True, is_flag=False, flag_value=True, show_default=True)
-@click.option("--create-output-bam-md5", "-OBM", "md5", is_flag=True, help="Also write .md5.")
+@switch("--create-output-bam-md5", "-OBM", "md5", text="Also write .md5.")
 @click.option("--add-output-sam-program-record", "program", type=bool, default=True, is_flag=False, flag_value=True, show_default=True)
 @compression
 @intervals

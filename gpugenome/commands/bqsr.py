@@ -2,10 +2,12 @@
 
 import click
 
-from gpugenome.commands.options import check_input, check_output, intervals, reference, threads
+from gpugenome.commands.options import check_input, check_output, gatk_command, intervals, reference, switch, threads
+from gpugenome.gatk.defaults import IDLE_BASERECALIBRATOR, UNSUPPORTED_BASERECALIBRATOR
 
 
-@click.command(name="bqsr", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(name="bqsr", cls=gatk_command("BaseRecalibrator", UNSUPPORTED_BASERECALIBRATOR, IDLE_BASERECALIBRATOR),
+               context_settings={"help_option_names": ["-h", "--help"]})  # fmt: skip
 @reference
 @click.option("--input", "-I", "inputs", type=click.Path(), multiple=True, required=True, help="SAM, BAM or CRAM; '-' is standard input.")
 @click.option("--known-sites", "sites", type=click.Path(), multiple=True, required=True, help="VCF or BED of known variants; repeatable.")
@@ -16,7 +18,7 @@ from gpugenome.commands.options import check_input, check_output, intervals, ref
 @click.option("--low-quality-tail", "low_quality_tail", type=click.IntRange(0, 93), default=2, show_default=True)
 @click.option("--preserve-qscores-less-than", type=click.IntRange(0, 93), default=6, show_default=True)
 @click.option("--quantizing-levels", type=click.IntRange(1, 94), default=16, show_default=True)
-@click.option("--use-original-qualities", "-OQ", is_flag=True, help="Take qualities from the OQ tag where there is one.")
+@switch("--use-original-qualities", "-OQ", text="Take qualities from the OQ tag where there is one.")
 @intervals
 @threads
 def command(reference, inputs, sites, output, intervals, threads, **options):

@@ -7,7 +7,7 @@ import click
 
 from gpugenome.commands.options import gatk_command
 from gpugenome.errors import UserError
-from gpugenome.gatk.defaults import UNSUPPORTED_HAPLOTYPECALLER
+from gpugenome.gatk.defaults import IDLE_HAPLOTYPECALLER, UNSUPPORTED_HAPLOTYPECALLER
 from gpugenome.steps.haplotypecaller.options import (
     BAM_WRITER_TYPES,
     OUTPUT_MODES,
@@ -94,7 +94,7 @@ _SMITH_WATERMAN = [
     for aligned in ("dangling_end", "haplotype_to_reference", "read_to_haplotype")
     for score in ("match", "mismatch", "gap_open", "gap_extend")
 ]  # fmt: skip
-GatkCommand = gatk_command("HaplotypeCaller", UNSUPPORTED_HAPLOTYPECALLER)
+GatkCommand = gatk_command("HaplotypeCaller", UNSUPPORTED_HAPLOTYPECALLER, IDLE_HAPLOTYPECALLER)
 _NAMES = {"read_filters": ("read-filter", "RF"), "disabled_read_filters": ("disable-read-filter", "DF")}
 
 

@@ -4,11 +4,12 @@ from contextlib import ExitStack
 
 
 def call_to_files(batches, header, genome, options, output, intervals, index, md5, backend, *, dbsnp=None, alleles=None, bamout=None,
-                  assembly_region_out=None) -> None:  # fmt: skip
+                  bamout_index=True, bamout_md5=False, assembly_region_out=None) -> None:  # fmt: skip
     """Call variants and write them.
 
     batches: coordinate-sorted ReadBatch of `header`. genome: `io.fasta.Reference`. options: CallerOptions. intervals: as
-    `read_intervals` gives them. dbsnp, alleles, bamout, assembly_region_out: paths or None. backend: `backend.Backend`.
+    `read_intervals` gives them. dbsnp, alleles, bamout, assembly_region_out: paths or None. bamout_index, bamout_md5: whether
+    bamout also gets these files. backend: `backend.Backend`.
     """
     from dataclasses import replace
 
@@ -52,7 +53,7 @@ def call_to_files(batches, header, genome, options, output, intervals, index, md
             given = read_given_alleles(alleles, header.contig_names, bases_of, options.force_call_filtered_alleles, backend.threads)
         evidence = None
         if bamout:
-            created = create_reads(bamout, bamout_header(header, options), 2, backend.threads, True, False, genome.path)
+            created = create_reads(bamout, bamout_header(header, options), 2, backend.threads, bamout_index, bamout_md5, genome.path)
             alignments = stack.enter_context(created)
             evidence = HaplotypeReads(header, options, alignments.write, backend.threads)
         caller = Caller(header, bases_of, options, backend.threads, known, on_regions, backend, given, evidence)

@@ -4,10 +4,10 @@ import click
 
 from gpugenome.commands.joint_options import annotations, open_gvcfs, output, variants
 from gpugenome.commands.options import gatk_command, intervals, reference, threads, variant_output
-from gpugenome.gatk.defaults import UNSUPPORTED_COMBINEGVCFS
+from gpugenome.gatk.defaults import IDLE_JOINT, UNSUPPORTED_COMBINEGVCFS
 
 
-@click.command(name="combinegvcfs", cls=gatk_command("CombineGVCFs", UNSUPPORTED_COMBINEGVCFS),
+@click.command(name="combinegvcfs", cls=gatk_command("CombineGVCFs", UNSUPPORTED_COMBINEGVCFS, IDLE_JOINT),
                context_settings={"help_option_names": ["-h", "--help"]})  # fmt: skip
 @reference
 @variants

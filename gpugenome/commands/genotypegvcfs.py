@@ -4,10 +4,10 @@ import click
 
 from gpugenome.commands.joint_options import annotations, open_gvcfs, output, variants
 from gpugenome.commands.options import device, gatk_command, intervals, reference, threads, variant_output
-from gpugenome.gatk.defaults import UNSUPPORTED_GENOTYPEGVCFS
+from gpugenome.gatk.defaults import IDLE_GENOTYPEGVCFS, UNSUPPORTED_GENOTYPEGVCFS
 
 
-@click.command(name="genotypegvcfs", cls=gatk_command("GenotypeGVCFs", UNSUPPORTED_GENOTYPEGVCFS),
+@click.command(name="genotypegvcfs", cls=gatk_command("GenotypeGVCFs", UNSUPPORTED_GENOTYPEGVCFS, IDLE_GENOTYPEGVCFS),
                context_settings={"help_option_names": ["-h", "--help"]})  # fmt: skip
 @reference
 @variants

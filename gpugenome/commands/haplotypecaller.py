@@ -3,7 +3,18 @@
 import click
 
 from gpugenome.commands.caller_options import GatkCommand, caller_options
-from gpugenome.commands.options import check_input, check_output, device, intervals, memory, reference, threads, tmp_dir, variant_output
+from gpugenome.commands.options import (
+    check_input,
+    check_output,
+    device,
+    intervals,
+    memory,
+    reference,
+    switch,
+    threads,
+    tmp_dir,
+    variant_output,
+)
 
 
 @click.command(name="haplotypecaller", cls=GatkCommand, context_settings={"help_option_names": ["-h", "--help"]})
@@ -14,6 +25,9 @@ from gpugenome.commands.options import check_input, check_output, device, interv
 @click.option("--alleles", type=click.Path(), help="VCF of alleles to call whatever their evidence.")
 @click.option("--bqsr-recal-file", "-bqsr", "table_path", type=click.Path(), help="Recalibrate qualities on the fly with this table.")
 @click.option("--bam-output", "-bamout", "bamout", type=click.Path(), help="Write haplotypes and realigned reads (BAM).")
+@click.option("--create-output-bam-index", "-OBI", "bamout_index", type=bool, default=True, is_flag=False, flag_value=True,
+              show_default=True, help="Also write .bai of --bam-output.")  # fmt: skip
+@switch("--create-output-bam-md5", "-OBM", "bamout_md5", text="Also write .md5 of --bam-output.")
 @click.option("--assembly-region-out", type=click.Path(), help="Write the assembly regions (IGV format).")
 @caller_options
 @variant_output
@@ -22,8 +36,8 @@ from gpugenome.commands.options import check_input, check_output, device, interv
 @threads
 @memory
 @tmp_dir
-def command(reference, inputs, output, dbsnp, alleles, table_path, bamout, assembly_region_out, index, md5, caller, intervals, device,
-            threads, memory, tmp_dir):  # fmt: skip
+def command(reference, inputs, output, dbsnp, alleles, table_path, bamout, bamout_index, bamout_md5, assembly_region_out, index, md5,
+            caller, intervals, device, threads, memory, tmp_dir):  # fmt: skip
     """Call SNPs and indels by local assembly of haplotypes, with the records of GATK HaplotypeCaller 4.6.2.0."""
     paths = [p for p in (*inputs, reference, dbsnp, alleles, table_path) if p]
     for path in paths:
@@ -61,7 +75,7 @@ def command(reference, inputs, output, dbsnp, alleles, table_path, bamout, assem
             batches = (recalibrator.qualities(b, backend.threads) for b in batches)
         batches = ahead(batches, backend.threads)
         call_to_files(batches, header, genome, caller, output, wanted, index, md5, backend, dbsnp=dbsnp, alleles=alleles, bamout=bamout,
-                      assembly_region_out=assembly_region_out)  # fmt: skip
+                      bamout_index=bamout_index, bamout_md5=bamout_md5, assembly_region_out=assembly_region_out)  # fmt: skip
 
 
 def _padded(wanted, header, caller):

@@ -37,14 +37,66 @@ class Memory(click.ParamType):
         return size
 
 
-def gatk_command(tool: str, unsupported: dict[str, str]) -> type[click.Command]:
-    """The class of a command that names GATK arguments which it does not have, instead of ignoring them or guessing.
+def switch(*names, text):
+    """An option that is a flag and also takes true or false, as GATK's do."""
+    return click.option(*names, type=bool, default=False, is_flag=False, flag_value=True, help=text)
 
-    unsupported: long names (with their short ones) of arguments of GATK's tool.
+
+class IdleValue(click.ParamType):
+    """A value of a GATK argument with which nothing changes here; others are refused by name.
+
+    values: a type, or the values that are taken.
+    """
+
+    def __init__(self, argument: str, values):
+        self.argument, self.values = argument, values
+        self.kind = click.types.convert_type(values if isinstance(values, type) else type(values[0]))
+        self.name = self.kind.name
+
+    def convert(self, value, param, ctx):
+        found = self.kind.convert(value, param, ctx)
+        if not isinstance(self.values, type) and found not in self.values:
+            from gpugenome.errors import UserError
+
+            text, *taken = (str(v).lower() if isinstance(v, bool) else str(v) for v in (found, *self.values))
+            raise UserError(f"--{self.argument} {text}: this value is not supported yet, expected {' or '.join(taken)}")
+        return found
+
+
+def _quiet(ctx, param, value):
+    """Leave progress out for as long as the command runs."""
+    if value in (True, "WARNING", "ERROR"):
+        from gpugenome.progress import silence
+
+        ctx.with_resource(silence())
+
+
+def _option(long, short, kind, **more):
+    flag = {"is_flag": False, "flag_value": True} if kind is bool or getattr(kind, "kind", None) is click.BOOL else {}
+    names = ["--" + long, *(["-" + short] if short else [])]
+    return click.Option(names, type=kind, default=None, expose_value=False, **flag, **more)
+
+
+def gatk_command(tool: str, unsupported: dict[str, str], idle: dict[str, tuple]) -> type[click.Command]:
+    """The class of a command that takes what scripts tell GATK's tool, or refuses it by name, instead of ignoring it or guessing.
+
+    unsupported: long names (with their short ones) of arguments of GATK's tool. idle: as `gatk.defaults.IDLE`; the command's own options
+    of these names come first.
     """
     from gpugenome.errors import UserError
 
     class GatkCommand(click.Command):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            own = {name for p in self.params for name in p.opts}
+            levels = click.Choice(["ERROR", "WARNING", "INFO", "DEBUG"])
+            self.params += [
+                _option("verbosity", "verbosity", levels, callback=_quiet, help="No progress on standard error below INFO."),
+                _option("QUIET", "", bool, callback=_quiet, help="No progress on standard error."),
+                *(_option(name, short, IdleValue(name, values), hidden=True) for name, (short, values) in idle.items()
+                  if "--" + name not in own),
+            ]  # fmt: skip
+
         def parse_args(self, ctx, args):
             try:
                 return super().parse_args(ctx, args)

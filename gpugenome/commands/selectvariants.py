@@ -2,14 +2,14 @@
 
 import click
 
-from gpugenome.commands.options import gatk_command, intervals, threads, variant_output
-from gpugenome.commands.variant_options import open_variants, optional_reference, output, rows_in, sites_only, switch, variant
-from gpugenome.gatk.defaults import UNSUPPORTED_SELECTVARIANTS
+from gpugenome.commands.options import gatk_command, intervals, switch, threads, variant_output
+from gpugenome.commands.variant_options import open_variants, optional_reference, output, rows_in, sites_only, variant
+from gpugenome.gatk.defaults import IDLE_SELECTVARIANTS, UNSUPPORTED_SELECTVARIANTS
 
 _TYPES = click.Choice(["NO_VARIATION", "SNP", "MNP", "INDEL", "SYMBOLIC", "MIXED"])
 
 
-@click.command(name="selectvariants", cls=gatk_command("SelectVariants", UNSUPPORTED_SELECTVARIANTS),
+@click.command(name="selectvariants", cls=gatk_command("SelectVariants", UNSUPPORTED_SELECTVARIANTS, IDLE_SELECTVARIANTS),
                context_settings={"help_option_names": ["-h", "--help"]})  # fmt: skip
 @variant
 @output

@@ -2,19 +2,12 @@
 
 import click
 
-from gpugenome.commands.options import check_input, check_output
+from gpugenome.commands.options import check_input, check_output, switch
 
 _HEADER_BYTES = 1 << 20
 variant = click.option("--variant", "-V", type=click.Path(), required=True, help="VCF to read (plain, gzip or BGZF).")
 optional_reference = click.option("--reference", "-R", type=click.Path(), help="Reference FASTA; not needed.")
 output = click.option("--output", "-O", type=click.Path(), required=True, help=".vcf or .vcf.gz; '-' is plain VCF on standard output.")
-
-
-def switch(*names, text):
-    """An option that is a flag and also takes true or false, as GATK's do."""
-    return click.option(*names, type=bool, default=False, is_flag=False, flag_value=True, help=text)
-
-
 sites_only = switch("--sites-only-vcf-output", text="Leave the genotypes out.")
 
 

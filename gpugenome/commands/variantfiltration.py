@@ -2,7 +2,7 @@
 
 import click
 
-from gpugenome.commands.options import gatk_command, intervals, threads, variant_output
+from gpugenome.commands.options import gatk_command, intervals, switch, threads, variant_output
 from gpugenome.commands.variant_options import (
     named_expressions,
     open_variants,
@@ -10,13 +10,12 @@ from gpugenome.commands.variant_options import (
     output,
     rows_in,
     sites_only,
-    switch,
     variant,
 )
-from gpugenome.gatk.defaults import UNSUPPORTED_VARIANTFILTRATION
+from gpugenome.gatk.defaults import IDLE_JOINT, UNSUPPORTED_VARIANTFILTRATION
 
 
-@click.command(name="variantfiltration", cls=gatk_command("VariantFiltration", UNSUPPORTED_VARIANTFILTRATION),
+@click.command(name="variantfiltration", cls=gatk_command("VariantFiltration", UNSUPPORTED_VARIANTFILTRATION, IDLE_JOINT),
                context_settings={"help_option_names": ["-h", "--help"]})  # fmt: skip
 @variant
 @output
