@@ -339,31 +339,39 @@ def _add_up(many, counts):
 def _pair_codes(many, codes, hot, pairs):
     """Fill pairs (uint64[16384]): at a | b << 8 the codes of two literals of long runs, PRESENT | bits << 32 | code.
 
-    For literals that make up a 64th of those runs or more, b below 64; 0 elsewhere. hot: int64[65], how many such literals there were
+    For literals below 64 that make up a 64th of those runs or more; 0 elsewhere. hot: int64[65], how many such literals there were
     in the last block, and which; changed to those of this one.
+
+    Returns
+    -------
+    Whether the table is worth using: where one literal in 16 is none of these, as in recalibrated qualities, it is not filled.
     """
     for i in range(1, hot[0] + 1):
         for j in range(1, hot[0] + 1):
-            if hot[j] < 64:
-                pairs[hot[i] | hot[j] << 8] = 0
+            pairs[hot[i] | hot[j] << 8] = 0
     hot[0] = 0
     total = np.int64(0)
     for s in range(256):
         total += many[0, s]
     if total < PAIRS_WORTH:
-        return
-    for s in range(256):
+        return False
+    number, covered = 0, np.int64(0)
+    for s in range(64):
         if many[0, s] * 64 >= total:
-            hot[0] += 1
-            hot[hot[0]] = s
+            number += 1
+            hot[number] = s
+            covered += many[0, s]
+    if covered * 16 < total * 15:
+        return False
+    hot[0] = number
     for i in range(1, hot[0] + 1):
         first = np.uint64(codes[hot[i]])
         bits = first >> np.uint64(16)
         for j in range(1, hot[0] + 1):
-            if hot[j] < 64:
-                second = np.uint64(codes[hot[j]])
-                code = first & np.uint64(0xFFFF) | (second & np.uint64(0xFFFF)) << bits
-                pairs[hot[i] | hot[j] << 8] = PRESENT | (bits + (second >> np.uint64(16))) << np.uint64(32) | code
+            second = np.uint64(codes[hot[j]])
+            code = first & np.uint64(0xFFFF) | (second & np.uint64(0xFFFF)) << bits
+            pairs[hot[i] | hot[j] << 8] = PRESENT | (bits + (second >> np.uint64(16))) << np.uint64(32) | code
+    return True
 
 
 @jit
@@ -415,7 +423,7 @@ def _write_sequences(source, n, sequences, found, codes, length_codes, distance_
     """Literals and matches, the literals that follow them, and the end. Returns the address after the last byte.
 
     codes, length_codes (by length, extra bits and all: bits << 32 | code), distance_codes, pairs (`_pair_codes`): addresses of uint32,
-    uint64, uint32, uint64.
+    uint64, uint32, uint64; pairs may be 0.
     """
     i = np.int64(0)
     mask = np.uint64(0xFFFF)
@@ -423,7 +431,7 @@ def _write_sequences(source, n, sequences, found, codes, length_codes, distance_
         sequence = sequences[k]
         literals = np.int64(sequence >> np.uint64(32))
         length = np.int64((sequence >> np.uint64(16)) & mask)
-        if literals >= LONG_RUN:
+        if literals >= LONG_RUN and pairs != 0:
             at, word, filled = _write_long_run(source + i, literals, codes, pairs, at, word, filled)
         else:
             at, word, filled = _write_literals(source + i, literals, codes, at, word, filled)
@@ -444,7 +452,7 @@ def _write_sequences(source, n, sequences, found, codes, length_codes, distance_
         at += whole
         word >>= np.uint64(8 * whole)
         filled &= 7
-    at, word, filled = _write_long_run(source + i, n - i, codes, pairs, at, word, filled)
+    at, word, filled = _write_literals(source + i, n - i, codes, at, word, filled)
     end = load_u32(codes + 4 * END)
     at, word, filled = _put(at, word, filled, end & np.uint32(0xFFFF), end >> np.uint32(16))
     store_u64(at, word)
@@ -515,7 +523,7 @@ def deflate(data, begin, end, quiet, first, target, room, table, sequences, coun
     _canonical(lengths, codes[0, :LITERALS], weight[:16])
     _canonical(distance_lengths, codes[1, :DISTANCES], weight[:16])
     _length_codes(codes[0], long_codes)
-    _pair_codes(many, codes[0], hot, pairs)
-    tables = codes[0].ctypes.data, long_codes.ctypes.data, codes[1].ctypes.data, pairs.ctypes.data
+    pair_table = np.int64(pairs.ctypes.data) if _pair_codes(many, codes[0], hot, pairs) else np.int64(0)
+    tables = codes[0].ctypes.data, long_codes.ctypes.data, codes[1].ctypes.data, pair_table
     at = _write_sequences(source, n, sequences, found, *tables, at, word, filled)
     return at - target

@@ -32,7 +32,7 @@ INPUTS = {
     "near matches": np.concatenate([RANDOM.integers(0, 256, 9000)] * 5),  # found late, with thousands of equal bytes before
     "long matches": np.repeat(RANDOM.integers(0, 256, 200), 700),
     "alphabets": np.concatenate([RANDOM.integers(a, b, BLOCK_BYTES) for a, b in ((0, 9), (40, 90), (5, 12))]),
-    "rare literals": np.where(RANDOM.random(150_000) < 0.01, RANDOM.integers(0, 256, 150_000), RANDOM.integers(60, 68, 150_000)),
+    "rare literals": np.where(RANDOM.random(150_000) < 0.01, RANDOM.integers(0, 256, 150_000), RANDOM.integers(20, 28, 150_000)),
     "short": np.arange(5000) % 7,
     "nothing": np.empty(0),
 }
