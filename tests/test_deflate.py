@@ -33,6 +33,11 @@ INPUTS = {
     "long matches": np.repeat(RANDOM.integers(0, 256, 200), 700),
     "alphabets": np.concatenate([RANDOM.integers(a, b, BLOCK_BYTES) for a, b in ((0, 9), (40, 90), (5, 12))]),
     "rare literals": np.where(RANDOM.random(150_000) < 0.01, RANDOM.integers(0, 256, 150_000), RANDOM.integers(20, 28, 150_000)),
+    # literals that are frequent in one block and rare in the next
+    "changing literals": np.concatenate([
+        RANDOM.integers(0, 9, BLOCK_BYTES),
+        np.where(RANDOM.random(BLOCK_BYTES) < 0.04, RANDOM.integers(0, 9, BLOCK_BYTES), RANDOM.integers(20, 28, BLOCK_BYTES)),
+    ]),
     "short": np.arange(5000) % 7,
     "nothing": np.empty(0),
 }
