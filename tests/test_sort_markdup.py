@@ -184,3 +184,14 @@ def test_records_that_wait_for_a_mate_that_cannot_come(tmp_path):
             ("t", 0, "c2", 100, "*\t0\t0"), ("u", 0, "c2", 100, "*\t0\t0")]  # fmt: skip
     names, metrics = marked(tmp_path, "coordinate", rows)
     assert names == "pqtu" and metrics == [3, 2, 0, 0, 3, 0, 0]
+
+
+def test_library_without_a_unique_pair(tmp_path):
+    """Picard 3.4.0: size 0, and no number for what more sequencing would bring."""
+    rows = ["a\t0\tIIIIIIIIII", "p\t65\t5555555555", "q\t65\t5555555555"]
+    lines = ["{}\t{}\tc1\t100\t60\t10M\t*\t0\t0\tACGTACGTAC\t{}\tRG:Z:g\n".format(*r.split("\t")) for r in rows]
+    header = "@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:c1\tLN:1000\n@RG\tID:g\tSM:s\tLB:l\tPL:ILLUMINA\n"
+    (tmp_path / "in.sam").write_text(header + "".join(lines))
+    run("markdup", "-I", tmp_path / "in.sam", "-O", tmp_path / "out.sam", "-M", tmp_path / "metrics")
+    text = (tmp_path / "metrics").read_text()
+    assert "\nl\t1\t1\t0\t0\t0\t1\t0\t0.666667\t0\n" in text and "\n1.0\t?\n" in text and "\n100.0\t?\n" in text
