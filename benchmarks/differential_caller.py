@@ -74,6 +74,13 @@ SETS = {
     "gvcf": Set(("demo",), GVCF),
     "bp_resolution": Set(("demo",), "-ERC BP_RESOLUTION", region="demo1:8001-28000"),
     "whole": Set(("demo",), region=""),
+    "idle_arguments": Set(("demo",), "-contamination 0 --native-pair-hmm-threads 1 -pairHMM AVX_LOGLESS_CACHING "
+                          "--smith-waterman AVX_ENABLED -new-qual false --likelihood-calculation-engine PairHMM "
+                          "--recover-dangling-heads -VS LENIENT -jdk-deflater "
+                          "-bamout {out}.bam -OBM true --dragen-mode false --use-posteriors-to-calculate-qual false", files=("bam",)),
+    "idle_arguments_gvcf": Set(("demo",), GVCF + "--contamination-fraction-to-filter 0.0 --pair-hmm-implementation AVX_LOGLESS_CACHING_OMP "
+                               "--native-pair-hmm-threads 16 --smith-waterman FASTEST_AVAILABLE --num-reference-samples-if-no-call 0 "
+                               "--pair-hmm-gap-continuation-penalty 10 --disable-bam-index-caching --pileup-detection false"),
     "ploidy_1": Set(("demo",), "-ploidy 1"),
     "ploidy_3": Set(("demo",), "-ploidy 3"),
     "ploidy_4": Set(("demo",), "-ploidy 4"),

@@ -2,7 +2,8 @@
 
 import click
 
-from gpugenome.commands.options import check_input, check_output, compression, memory, threads, tmp_dir
+from gpugenome.commands.options import check_input, check_output, compression, gatk_command, memory, switch, threads, tmp_dir
+from gpugenome.gatk.defaults import IDLE_MARKDUPLICATES, UNSUPPORTED_MARKDUPLICATES
 
 
 def _flag(name, default, help):
@@ -11,17 +12,17 @@ def _flag(name, default, help):
                         flag_value=True, show_default=True, help=help)  # fmt: skip
 
 
-def _value(name, help, **more):
-    return click.option(
-        "--" + name.replace("_", "-"), "--" + name.upper(), name, help=help, show_default="default" in more, **more
-    )
+def _value(name, help, short=None, **more):
+    names = ["--" + name.replace("_", "-"), "--" + name.upper(), *(["-" + short] if short else []), name]
+    return click.option(*names, help=help, show_default="default" in more, **more)
 
 
-@click.command(name="markdup", context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--input", "-I", "inputs", type=click.Path(), multiple=True, required=True, help="SAM, BAM or CRAM; '-' is standard input."
-)
-@click.option("--output", "-O", type=click.Path(), required=True, help="SAM, BAM or CRAM by extension; '-' is uncompressed BAM.")
+@click.command(name="markdup", cls=gatk_command("MarkDuplicates", UNSUPPORTED_MARKDUPLICATES, IDLE_MARKDUPLICATES),
+               context_settings={"help_option_names": ["-h", "--help"]})  # fmt: skip
+@click.option("--input", "--INPUT", "-I", "inputs", type=click.Path(), multiple=True, required=True,
+              help="SAM, BAM or CRAM; '-' is standard input.")  # fmt: skip
+@click.option("--output", "--OUTPUT", "-O", "output", type=click.Path(), required=True,
+              help="SAM, BAM or CRAM by extension; '-' is uncompressed BAM.")  # fmt: skip
 @click.option(
     "--metrics-file", "-M", "--METRICS_FILE", "metrics", type=click.Path(), help="Duplicate metrics in Picard's format."
 )
@@ -36,8 +37,8 @@ def _value(name, help, **more):
 @_flag("clear_dt", True, "Remove DT tags of the input.")
 @_flag("tag_duplicate_set_members", False, "DI and DS tags for every read of a duplicate set.")
 @_flag("add_pg_tag_to_reads", True, "Set each record's PG tag.")
-@_value("program_record_id", "ID of the @PG line; 'null' for none.", default="MarkDuplicates")
-@_value("duplicate_scoring_strategy", "Which read of a set is kept.",
+@_value("program_record_id", short="PG", help="ID of the @PG line; 'null' for none.", default="MarkDuplicates")
+@_value("duplicate_scoring_strategy", short="DS", help="Which read of a set is kept.",
         type=click.Choice(["SUM_OF_BASE_QUALITIES", "TOTAL_MAPPED_REFERENCE_LENGTH", "RANDOM"]),
         default="SUM_OF_BASE_QUALITIES")  # fmt: skip
 @_value("read_name_regex", "Three groups: tile, x, y; 'null' switches optical duplicates off.  "
@@ -50,15 +51,16 @@ def _value(name, help, **more):
 @_flag("duplex_umi", False, "The barcode is X-Y of both strands.")
 @click.option("--assume-sort-order", "--ASSUME_SORT_ORDER", "-ASO", type=click.Choice(["coordinate", "queryname"]),
               help="Instead of the header's order; queryname: names are side by side, in any order.")  # fmt: skip
-@click.option("--create-output-bam-index/--no-index", "index", default=False, help="Also write .bai (.csi, .crai).")
-@click.option("--create-output-bam-md5", "md5", is_flag=True, help="Also write .md5.")
+@switch("--assume-sorted", "--ASSUME_SORTED", "-AS", "assume_sorted", text="The same as --assume-sort-order coordinate.")
+@switch("--create-output-bam-index", "--CREATE_INDEX", "index", text="Also write .bai (.csi, .crai).")
+@switch("--create-output-bam-md5", "--CREATE_MD5_FILE", "md5", text="Also write .md5.")
 @compression
-@click.option("--reference", "-R", type=click.Path(), help="Reference, for CRAM.")
+@click.option("--reference", "--REFERENCE_SEQUENCE", "-R", "reference", type=click.Path(), help="Reference, for CRAM.")
 @threads
 @memory
 @tmp_dir
 def command(
-    inputs, output, metrics, assume_sort_order, index, md5, compression_level, reference, threads, memory, tmp_dir, **picard
+    inputs, output, metrics, assume_sort_order, assume_sorted, index, md5, compression_level, reference, threads, memory, tmp_dir, **picard
 ):
     """Mark duplicates, with the flags, tags and metrics of Picard MarkDuplicates 3.4.0.
 
@@ -81,6 +83,10 @@ def command(
     from gpugenome.provenance import command_line
     from gpugenome.steps.markdup import DuplicateOptions, Marker, find_duplicates
 
+    if assume_sorted:
+        if assume_sort_order:
+            raise UserError("--assume-sorted and --assume-sort-order: expected one of them")
+        assume_sort_order = "coordinate"
     for tag in ("barcode_tag", "read_one_barcode_tag", "read_two_barcode_tag"):
         if picard[tag] and len(picard[tag]) != 2:
             raise UserError(f"--{tag.replace('_', '-')}: expected a tag of two characters, got {picard[tag]!r}")

@@ -111,9 +111,10 @@ def gatk_command(tool: str, unsupported: dict[str, str], idle: dict[str, tuple])
 
 threads = click.option("--threads", type=Threads(), default=None, help="CPU threads.  [default: all usable cores]")
 memory = click.option("--memory", type=Memory(), default=None, help="Memory budget, e.g. 8G.  [default: half of what is free]")
-tmp_dir = click.option("--tmp-dir", type=click.Path(), default=None, help="Folder for spill files.  [default: the system's]")
-compression = click.option("--compression-level", type=click.IntRange(0, 12), default=1, show_default=True,
-                           help="Of BAM; 1 makes smaller files than GATK and Picard by default.")  # fmt: skip
+tmp_dir = click.option("--tmp-dir", "--TMP_DIR", "tmp_dir", type=click.Path(), default=None,
+                       help="Folder for spill files.  [default: the system's]")  # fmt: skip
+compression = click.option("--compression-level", "--COMPRESSION_LEVEL", "compression_level", type=click.IntRange(0, 12), default=1,
+                           show_default=True, help="Of BAM; 1 makes smaller files than GATK and Picard by default.")  # fmt: skip
 device = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
     help="Where kernels run; auto takes a GPU where it was measured to gain.",

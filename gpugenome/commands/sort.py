@@ -2,22 +2,24 @@
 
 import click
 
-from gpugenome.commands.options import check_input, check_output, compression, memory, threads, tmp_dir
+from gpugenome.commands.options import check_input, check_output, compression, gatk_command, memory, switch, threads, tmp_dir
+from gpugenome.gatk.defaults import IDLE_SORTSAM, UNSUPPORTED_SORTSAM
 
 
-@click.command(name="sort", context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--input", "-I", "inputs", type=click.Path(), multiple=True, required=True, help="SAM, BAM or CRAM; '-' is standard input."
-)
-@click.option("--output", "-O", type=click.Path(), required=True, help="SAM, BAM or CRAM by extension; '-' is uncompressed BAM.")
+@click.command(name="sort", cls=gatk_command("SortSam", UNSUPPORTED_SORTSAM, IDLE_SORTSAM),
+               context_settings={"help_option_names": ["-h", "--help"]})  # fmt: skip
+@click.option("--input", "--INPUT", "-I", "inputs", type=click.Path(), multiple=True, required=True,
+              help="SAM, BAM or CRAM; '-' is standard input.")  # fmt: skip
+@click.option("--output", "--OUTPUT", "-O", "output", type=click.Path(), required=True,
+              help="SAM, BAM or CRAM by extension; '-' is uncompressed BAM.")  # fmt: skip
 @click.option("--sort-order", "--SORT_ORDER", "-SO", "order", type=click.Choice(["coordinate", "queryname", "natural"]),
               default="coordinate", show_default=True, help="queryname: Picard's order; natural: samtools sort -n.")  # fmt: skip
 @click.option("--ties", type=click.Choice(["picard", "input"]), default="picard", show_default=True,
               help="Equal coordinates: as Picard SortSam, or in input order as samtools sort.")  # fmt: skip
-@click.option("--create-output-bam-index/--no-index", "index", default=False, help="Also write .bai (.csi, .crai).")
-@click.option("--create-output-bam-md5", "md5", is_flag=True, help="Also write .md5.")
+@switch("--create-output-bam-index", "--CREATE_INDEX", "index", text="Also write .bai (.csi, .crai).")
+@switch("--create-output-bam-md5", "--CREATE_MD5_FILE", "md5", text="Also write .md5.")
 @compression
-@click.option("--reference", "-R", type=click.Path(), help="Reference, for CRAM.")
+@click.option("--reference", "--REFERENCE_SEQUENCE", "-R", "reference", type=click.Path(), help="Reference, for CRAM.")
 @threads
 @memory
 @tmp_dir

@@ -55,6 +55,22 @@ _IDLE_WITHOUT_VARIANTS = {
     "create-output-variant-md5": ("OVM", bool),
     "sites-only-vcf-output": ("", bool),
 }
+_LEVELS = ("INFO", "ERROR", "WARNING", "DEBUG")
+IDLE_SORTSAM = {
+    "MAX_RECORDS_IN_RAM": ("", int),
+    "showHidden": ("", bool),
+    "USE_JDK_DEFLATER": ("use_jdk_deflater", bool),
+    "USE_JDK_INFLATER": ("use_jdk_inflater", bool),
+    "VALIDATION_STRINGENCY": ("", ("STRICT", "LENIENT", "SILENT")),
+    "VERBOSITY": ("", _LEVELS),
+}
+IDLE_MARKDUPLICATES = {
+    **IDLE_SORTSAM,
+    "FLOW_MODE": ("", (False,)),
+    "MAX_FILE_HANDLES_FOR_READ_ENDS_MAP": ("MAX_FILE_HANDLES", int),
+    "MAX_SEQUENCES_FOR_DISK_READ_ENDS_MAP": ("MAX_SEQS", int),
+    "SORTING_COLLECTION_SIZE_RATIO": ("", float),
+}
 IDLE_BASERECALIBRATOR = {**IDLE, **_IDLE_WITHOUT_READS, **_IDLE_WITHOUT_VARIANTS}
 IDLE_APPLYBQSR = {**IDLE, **_IDLE_WITHOUT_VARIANTS}
 IDLE_JOINT = {**IDLE, **_IDLE_WITHOUT_READS}
@@ -206,6 +222,24 @@ UNSUPPORTED_HAPLOTYPECALLER = {
     "use-pdhmm-overlap-optimization": "",
 }
 
+# Long names (with their short ones) of arguments of Picard's SortSam and MarkDuplicates that this program does not implement.
+UNSUPPORTED_SORTSAM = {"arguments_file": ""}
+UNSUPPORTED_MARKDUPLICATES = {
+    **UNSUPPORTED_SORTSAM,
+    "COMMENT": "CO",
+    "FLOW_DUP_STRATEGY": "",
+    "FLOW_EFFECTIVE_QUALITY_THRESHOLD": "",
+    "FLOW_Q_IS_KNOWN_END": "",
+    "FLOW_SKIP_FIRST_N_FLOWS": "",
+    "FLOW_UNPAIRED_END_UNCERTAINTY": "",
+    "FLOW_UNPAIRED_START_UNCERTAINTY": "",
+    "FLOW_USE_END_IN_UNPAIRED_READS": "",
+    "FLOW_USE_UNPAIRED_CLIPPED_END": "",
+    "MOLECULAR_IDENTIFIER_TAG": "",
+    "PROGRAM_GROUP_COMMAND_LINE": "PG_COMMAND",
+    "PROGRAM_GROUP_NAME": "PG_NAME",
+    "PROGRAM_GROUP_VERSION": "PG_VERSION",
+}
 # Long names (with their short ones) of arguments of GATK's BaseRecalibrator and ApplyBQSR that this program does not implement.
 UNSUPPORTED_APPLYBQSR = {
     "ambig-filter-bases": "",
