@@ -195,9 +195,7 @@ def duplicate_cases(batch, threads):
     entries["index_1"] += 1000 * np.arange(len(entries))
     n = len(entries)
     yield plain("duplicates", "entry_hashes", n, "pair", (entries, True), (np.empty(n, np.uint64),), threads)
-    order = duplicates_cpu.sort_entries(entries, True)
-    start = np.empty((n, 2), np.int64)
-    start = start[: duplicates_cpu.find_sets(entries, True, order, start)].copy()
+    order, start = duplicates_cpu.sort_entries(entries, True)
     yield plain(
         "duplicates", "mark_sets", len(start), "set", (entries, True, order, start, True, 2500, 300000),
         (np.zeros(n, np.uint8), np.zeros(len(start), np.int64), np.zeros(len(start), np.int32), np.zeros(n, np.int64)), threads,
@@ -208,7 +206,7 @@ def duplicate_cases(batch, threads):
     duplicates_cuda = list(twins("duplicates"))[1]
 
     def sort_on_cpu(out):
-        out[0][:] = duplicates_cpu.sort_entries(entries, True)
+        out[0][:], _ = duplicates_cpu.sort_entries(entries, True)
 
     # the device's order is changed in place: from the order by hash, which a device sort would give; the CPU's time has its own sort
     yield Case(

@@ -108,7 +108,7 @@ def _record() -> None:
     from gpugenome.cli import main
 
     try:
-        main()
+        main(sys.argv[1:])
     except SystemExit as e:
         if e.code:
             raise

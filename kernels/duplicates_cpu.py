@@ -15,7 +15,7 @@ from gpugenome.kernels.duplicates_scalar import (
 from gpugenome.kernels.launch import jit, run_chunks
 from gpugenome.kernels.read_ends_scalar import finish
 
-__all__ = ["DUPLICATE", "IN_SET", "OPTICAL", "entry_hashes", "sort_entries", "find_sets", "mark_sets"]
+__all__ = ["DUPLICATE", "IN_SET", "OPTICAL", "entry_hashes", "sort_entries", "mark_sets"]
 
 PER_BUCKET = 8
 
@@ -28,18 +28,33 @@ def entry_hashes(begin, end, entries, paired, out):
 
 
 @jit
-def _fill_buckets(hashes, shift, start, order):
-    """Counting sort of range(n) by the top bits of hashes: order and start (int64[buckets + 1])."""
-    start[:] = 0
-    for i in range(hashes.size):
-        start[np.int64(hashes[i] >> shift) + 1] += 1
-    for b in range(start.size - 1):
-        start[b + 1] += start[b]
-    place = start.copy()
+def _fill_buckets(begin, end, parts, hashes, shift, start, order):
+    """Counting sort of range(n) by the top bits of hashes: order and start (int64[buckets + 1]), parts begin..end of `parts` of them."""
+    buckets = start.size - 1
+    low, high = buckets * begin // parts, buckets * end // parts
+    start[low : start.size if end == parts else high] = 0
+    at = 0
     for i in range(hashes.size):
         b = np.int64(hashes[i] >> shift)
-        order[place[b]] = i
-        place[b] += 1
+        if b < low:
+            at += 1
+        elif b < high:
+            start[b] += 1
+    first = at
+    for b in range(low, high):
+        at += start[b]
+        start[b] = at - start[b]
+    for i in range(hashes.size):
+        b = np.int64(hashes[i] >> shift)
+        if low <= b < high:
+            order[start[b]] = i
+            start[b] += 1
+    # Every bucket's start has become its end.
+    for b in range(high - 1, low, -1):
+        start[b] = start[b - 1]
+    start[low] = first
+    if end == parts:
+        start[buckets] = hashes.size
 
 
 @jit
@@ -73,8 +88,15 @@ def merge_sort(entries, paired, order, a, b, scratch):
 
 
 @jit
-def _sort_buckets(begin, end, start, hashes, entries, paired, order):
+def _sort_buckets(begin, end, start, hashes, entries, paired, order, sets):
+    """Put buckets begin..end in order, and write where sets of two or more entries begin and end in it to sets (int64[n // 2 + 1, 2]).
+
+    Returns the place in sets of the first one, and how many there are.
+    """
     scratch = np.empty(0, np.int64)
+    # No two calls write to the same place: a set has two entries at least.
+    first = (start[begin] + 1) // 2
+    found = first
     for bucket in range(begin, end):
         a, b = start[bucket], start[bucket + 1]
         for i in range(a + 1, b):
@@ -94,43 +116,46 @@ def _sort_buckets(begin, end, start, hashes, entries, paired, order):
                 if scratch.size < j - i:
                     scratch = np.empty(2 * (j - i), np.int64)
                 merge_sort(entries, paired, order, i, j, scratch)
+                found = _find_sets(entries, paired, order, i, j, sets, found)
             i = j
+    return first, found - first
+
+
+@jit
+def _find_sets(entries, paired, order, a, b, sets, found):
+    """Write the sets of two or more entries in order[a:b] to sets from place `found` on; returns the place after the last one."""
+    i = a
+    while i < b:
+        j = i + 1
+        while j < b and compare_sets(entries[order[j]], entries[order[i]], paired) == 0:
+            j += 1
+        if j - i > 1:
+            sets[found, 0], sets[found, 1] = i, j
+            found += 1
+        i = j
+    return found
 
 
 def sort_entries(entries, paired: bool, threads: int = 1):
-    """An order (int64[n]) that puts the entries of a duplicate set side by side, in the order of `compare_entries`.
+    """An order (int64[n]) that puts the entries of a duplicate set side by side, in the order of `compare_entries`, and the sets.
 
-    The sets themselves come in the order of their hashes: no result depends on it.
+    The sets themselves come in the order of their hashes: no result depends on it. Those of two or more entries are returned by the places
+    in the order where they begin and end, int64[sets, 2].
     """
     n = entries.size
     hashes = np.empty(n, np.uint64)
     run_chunks(entry_hashes, n, threads, entries, paired, hashes)
     bits = max(1, int(max(1, n // PER_BUCKET)).bit_length())
     start = np.empty((1 << bits) + 1, np.int64)
-    order = np.empty(n, np.int64)
-    _fill_buckets(hashes, np.uint64(64 - bits), start, order)
-    run_chunks(_sort_buckets, 1 << bits, threads, start, hashes, entries, paired, order)
-    return order
-
-
-@jit
-def find_sets(entries, paired, order, start):
-    """Write the places in order where sets of two or more entries begin and end to start (int64[n, 2]); returns how many."""
-    n, sets, i = order.size, 0, 0
-    while i < n:
-        j = i + 1
-        while j < n and compare_sets(entries[order[j]], entries[order[i]], paired) == 0:
-            j += 1
-        if j - i > 1:
-            start[sets, 0], start[sets, 1] = i, j
-            sets += 1
-        i = j
-    return sets
+    order, sets = np.empty(n, np.int64), np.empty((n // 2 + 1, 2), np.int64)
+    run_chunks(_fill_buckets, threads, threads, threads, hashes, np.uint64(64 - bits), start, order)
+    found = run_chunks(_sort_buckets, 1 << bits, threads, start, hashes, entries, paired, order, sets)
+    return order, np.concatenate([sets[a : a + count] for a, count in found])
 
 
 @jit
 def mark_sets(begin, end, entries, paired, order, start, optical, distance, largest, state, kept, optical_count, parent):
-    """Mark sets begin..end (start: int64[sets, 2], see `find_sets`).
+    """Mark sets begin..end (start: int64[sets, 2], see `sort_entries`).
 
     Changes state (uint8[entries], bits DUPLICATE, OPTICAL, IN_SET). For pairs also writes, a set: kept (int64, the entry that
     stays) and optical_count (int32). parent: int64[entries], scratch, by place in order.

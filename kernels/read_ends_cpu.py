@@ -308,17 +308,51 @@ def waiting(slots, pool, singles):
 
 
 @jit
-def sort_problem(begin, end, ref_id, pos, previous_ref, previous_pos):
-    """The first record of begin..end that lies before the one ahead of it in coordinate order (unplaced last), or -1."""
-    last = np.int64(previous_ref)
-    place = np.int64(previous_pos)
-    for i in range(begin, end):
-        r = np.int64(ref_id[i]) if ref_id[i] >= 0 else np.int64(1) << 40
-        p = np.int64(pos[i]) if ref_id[i] >= 0 else np.int64(0)
-        if r < last or (r == last and p < place):
+def count_kinds(flag, read_group, group_library, counts):
+    """Count records by library: unmapped, secondary or supplementary, unpaired, ends of pairs.
+
+    flag: uint16[n]. read_group: int32[n]. group_library: int16, the library by read_group + 2. counts: int64[libraries, 4].
+    """
+    for i in range(flag.size):
+        f = np.int64(flag[i])
+        kind = 3
+        if f & 4:
+            kind = 0
+        elif f & 0x900:
+            kind = 1
+        elif f & 9 != 1:
+            kind = 2
+        counts[group_library[read_group[i] + 2], kind] += 1
+
+
+@jit
+def count_examined(flag, index, counts):
+    """Count mapped primary records by the index that each stands for: unpaired ones, and ends of pairs.
+
+    flag: uint16[n]. index: int64[n], those below 0 are passed over. counts: uint8[m, 2].
+    """
+    for i in range(flag.size):
+        f = np.int64(flag[i])
+        if f & 0x904 == 0 and index[i] >= 0:
+            counts[index[i], 1 if f & 9 == 1 else 0] += np.uint8(1)
+
+
+@jit
+def first_unplaced(flag, ref_id):
+    """The first unmapped record without a contig, or -1. flag: uint16[n]. ref_id: int32[n]."""
+    for i in range(flag.size):
+        if ref_id[i] < 0 and flag[i] & 4:
             return i
-        last, place = r, p
-    return np.int64(-1)
+    return -1
+
+
+@jit
+def first_problem(ends):
+    """The first end that cannot be used though its record is looked at, or -1. ends: END[n]."""
+    for i in range(ends.size):
+        if ends[i].problem > 0 and ends[i].kind > 0:
+            return i
+    return -1
 
 
 def new_table(places: int):

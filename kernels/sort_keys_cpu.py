@@ -345,6 +345,24 @@ def names_broken(data, offset, name_length, previous, state):
 
 
 @jit
+def coordinates_broken(ref_id, pos, last):
+    """The first record before its predecessor in coordinate order (records without contig last, all alike), or -1.
+
+    ref_id, pos: int32[n]. last: int64[1], the key of the record before these, -1 at the start; changed to that of the last one.
+    """
+    previous = last[0]
+    for i in range(ref_id.size):
+        key = np.int64(1) << 62
+        if ref_id[i] >= 0:
+            key = np.int64(ref_id[i]) << 32 | (np.int64(pos[i]) + 1)
+        if key < previous:
+            return i
+        previous = key
+    last[0] = previous
+    return -1
+
+
+@jit
 def natural_names(begin, end, address, offset, out):
     """Write the natural form of the names of records begin..end at out[offset[i]:]; returns nothing, the rest is zeroed."""
     for i in range(begin, end):

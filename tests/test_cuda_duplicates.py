@@ -60,18 +60,16 @@ def check_duplicates(reads):
     order, scratch = cuda.to_device(by_hash), cuda.device_array(n, np.int64)
     on_device = cuda.to_device(entries)
     duplicates_cuda.sort_runs(0, n, cuda.to_device(hashes), on_device, True, order, scratch)
-    expected = duplicates_cpu.sort_entries(entries, True)
+    expected, start = duplicates_cpu.sort_entries(entries, True)
     assert (order.copy_to_host() != by_hash).any()
     np.testing.assert_array_equal(order.copy_to_host(), expected)
     stop = cuda.device_array(n, np.int64)
     duplicates_cuda.set_ends(0, n, on_device, True, order, stop)
-    start = np.empty((n, 2), np.int64)
-    sets = duplicates_cpu.find_sets(entries, True, expected, start)
     first = np.flatnonzero(stop.copy_to_host())
-    np.testing.assert_array_equal(np.stack([first, stop.copy_to_host()[first]], axis=1), start[:sets])
-    inputs = entries, True, expected, start[:sets].copy(), True, 2500, 300000
-    outputs = np.zeros(n, np.uint8), np.zeros(sets, np.int64), np.zeros(sets, np.int32), np.zeros(n, np.int64)
-    marks, *_ = run_both("duplicates", "mark_sets", sets, inputs, *outputs)
+    np.testing.assert_array_equal(np.stack([first, stop.copy_to_host()[first]], axis=1), start)
+    inputs = entries, True, expected, start, True, 2500, 300000
+    outputs = np.zeros(n, np.uint8), np.zeros(len(start), np.int64), np.zeros(len(start), np.int32), np.zeros(n, np.int64)
+    marks, *_ = run_both("duplicates", "mark_sets", len(start), inputs, *outputs)
     assert (marks & 1).sum() == n - len(np.unique(hashes))
 
 

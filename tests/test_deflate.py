@@ -1,11 +1,13 @@
 """Our own deflate (BGZF level 1): zlib gives back what went in, and the file does not depend on how it was handed over."""
 
+import errno
 import gzip
 import io
 
 import numpy as np
 import pytest
 
+from gpugenome.errors import InputError
 from gpugenome.io.bgzf import BLOCK_BYTES, BgzfWriter, compress
 
 RANDOM = np.random.default_rng(5)
@@ -97,3 +99,20 @@ def test_qualities():
     ends = quiet[1, RANDOM.integers(0, quiet.shape[1], 300)]
     for pieces in (np.unique(ends), np.unique(ends[:3]), [10, 20, 2_300_000]):
         assert written(data, quiet, [int(p) for p in pieces], 3) == whole
+
+
+@pytest.mark.parametrize("threads", (1, 2))
+def test_failure_to_write(threads):
+    """A disk that fills up is said, whichever thread writes."""
+
+    class Full(io.BytesIO):
+        def write(self, data):
+            if self.tell():
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    writer = BgzfWriter(Full(), "x.bam", 1, threads)
+    with pytest.raises(InputError, match=r"x\.bam.*No space left"):
+        for _ in range(3):
+            writer.write(RANDOM.integers(0, 256, 40 * BLOCK_BYTES).astype(np.uint8))
+        writer.finish()

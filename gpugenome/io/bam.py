@@ -22,7 +22,7 @@ from gpugenome.io.headers import merge_headers
 from gpugenome.io.outputs import AtomicOutput
 from gpugenome.kernels import bam_records_cpu as kernel
 from gpugenome.kernels.launch import run_chunks
-from gpugenome.kernels.sort_keys_cpu import names_broken
+from gpugenome.kernels.sort_keys_cpu import coordinates_broken, names_broken
 
 BATCH_READS = 200_000
 _HEADROOM = 1 << 16
@@ -252,10 +252,7 @@ class Reader:
     @staticmethod
     def _coordinates_broken(batch, last, *_):
         """The first record before its predecessor, or -1. last: int64[1], the last key of the batch before."""
-        key = np.where(batch.ref_id < 0, 1 << 62, batch.ref_id.astype(np.int64) << 32 | (batch.pos.astype(np.int64) + 1))
-        back = np.flatnonzero(np.diff(key, prepend=last) < 0)
-        last[0] = key[-1]
-        return int(back[0]) if len(back) else -1
+        return int(coordinates_broken(batch.ref_id, batch.pos, last))
 
     @staticmethod
     def _names_broken(batch, _, previous, state):
@@ -508,7 +505,11 @@ class Writer:
     def __exit__(self, kind, error, trace):
         if kind is None:
             try:
-                self._bgzf.finish()
+                try:
+                    self._bgzf.finish()
+                except BrokenPipeError:
+                    self._finish_child()
+                    raise
                 self._finish_child()
                 if self._output._handle is not None:
                     self._output._handle.flush()

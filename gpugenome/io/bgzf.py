@@ -4,6 +4,7 @@ import mmap
 import os
 import sys
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -162,6 +163,8 @@ class BgzfReader:
 class BgzfWriter:
     """Deflates what it is given into BGZF blocks of equal size on a handle, on threads of their own while the caller goes on.
 
+    With several threads the handle is written to by one more of them, so that a failure to write may show in a later call.
+
     handle: binary file. level: 0 (stored), 1 (our own, kernels/deflate_cpu.py), 2 to 12 (libdeflate). digest: object with `update`, fed
     with the file's bytes. block_bytes: uncompressed bytes of a block.
     """
@@ -172,6 +175,7 @@ class BgzfWriter:
         self._pending: list[np.ndarray] = []
         self._size = 0
         self._arenas, self._under_way = Arenas(), deque()
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="gpugenome-write") if threads > 1 else None
         self._block_sizes: list[np.ndarray] = []
         # Where base qualities begin and end in the stream, and where in the stream what is pending begins.
         self._quiet, self._place = np.empty((2, 0), np.int64), 0
@@ -207,16 +211,21 @@ class BgzfWriter:
             self._place += unit.size
             out = self._arenas.take(size.size * kernel.SLOT)
             future = start(self.threads, kernel.deflate_blocks, unit, self._block_bytes, self.level, quiet, out, size)
-            self._under_way.append((future, out, size))
-            self._write_done(4 * self.threads)
+            if self._writing is None:
+                self._put_unit(future, out, size)
+            else:
+                self._under_way.append(self._writing.submit(self._put_unit, future, out, size))
+                self._wait(4 * self.threads)
         self._quiet = self._quiet[:, np.searchsorted(self._quiet[1], self._place, "right") :]
 
-    def _write_done(self, most):
-        """Write what is deflated, and wait until at most so many units are under way."""
-        while self._under_way and (len(self._under_way) > most or self._under_way[0][0].done()):
-            future, out, size = self._under_way.popleft()
-            self._put(out[: future.result()])
-            self._block_sizes.append(size)
+    def _wait(self, most):
+        """Wait until at most so many units are under way. Raises what went wrong with those that are through."""
+        while self._under_way and (len(self._under_way) > most or self._under_way[0].done()):
+            self._under_way.popleft().result()
+
+    def _put_unit(self, future, out, size):
+        self._put(out[: future.result()])
+        self._block_sizes.append(size)
 
     def _put(self, data):
         try:
@@ -236,7 +245,9 @@ class BgzfWriter:
         """Write what is left and the empty block that ends a BGZF file."""
         if self._size:
             self._deflate(np.concatenate(self._pending))
-        self._write_done(0)
+        self._wait(0)
+        if self._writing is not None:
+            self._writing.shutdown()
         self._put(np.frombuffer(EOF_BLOCK, np.uint8))
 
 

@@ -126,10 +126,7 @@ class _Libraries:
 
     def count(self, batch):
         """Count records of a batch: unmapped, secondary or supplementary, unpaired, ends of pairs."""
-        f = batch.flag
-        kind = np.where(f & 4, 0, np.where(f & 0x900, 1, np.where((f & 1 == 0) | (f & 8 != 0), 2, 3)))
-        library = self.of_group[batch.read_group + 2].astype(np.int64)
-        self.counts += np.bincount(library * 4 + kind, minlength=4 * len(self.names)).reshape(-1, 4)
+        read_ends_cpu.count_kinds(batch.flag, batch.read_group, self.of_group, self.counts)
 
     def rows(self, unpaired, paired, optical):
         out = []
@@ -154,28 +151,22 @@ class _Examined:
 
     def add(self, batch, index):
         """index: int64[n], the records'."""
-        f = batch.flag
-        unpaired = (f & 1 == 0) | (f & 8 != 0)
         counts = np.zeros((len(batch), 2), np.uint8)
         own = index - self._base
         self._base += len(batch)
         self._counts.append(counts)
-        if (own == np.arange(len(own))).all():
-            examined = f & 0x904 == 0
-            counts[:, 0], counts[:, 1] = unpaired & examined, ~unpaired & examined
-            return
-        for column, chosen in enumerate((unpaired, ~unpaired)):
-            chosen = chosen & (f & 0x904 == 0)
-            np.add.at(counts[:, column], own[chosen & (own >= 0)], 1)
-            if (own < 0).any():
-                self._later.append((column, index[chosen & (own < 0)]))
+        read_ends_cpu.count_examined(batch.flag, own, counts)
+        # Only a run that began in a batch before has records with such an index: few.
+        before = np.flatnonzero(own < 0)
+        if len(before):
+            self._later.append((batch.flag[before], index[before]))
 
     def table(self):
         """uint8[n, 2], by index; nothing is added any more."""
         counts = np.concatenate([np.zeros((0, 2), np.uint8), *self._counts])
         self._counts = []
-        for column, index in self._later:
-            np.add.at(counts[:, column], index, 1)
+        for flag, index in self._later:
+            read_ends_cpu.count_examined(flag, index, counts)
         return counts
 
 
@@ -310,6 +301,59 @@ class NameRuns:
         return ends["index"].copy()
 
 
+class _Ends:
+    """Read ends of batch after batch, and what is counted and collected on the way.
+
+    total: records, looked: those of them looked at. starts: in name order, bool by record of each batch, whether it begins a run of names.
+    """
+
+    def __init__(self, header, options, by_name, threads, source):
+        self.libraries, self.programs, self.examined = _Libraries(header), _Programs(), _Examined()
+        self.total, self.looked, self.starts = 0, 0, []
+        self._options, self._by_name, self._threads, self._source = options, by_name, threads, source
+        self._settings, self._runs = options.settings(), NameRuns()
+        self._pattern = NamePattern(options.read_name_regex) if options.read_name_regex is not None else None
+
+    def of(self, batches):
+        """Iterator of (batch, its ends END[n], index of its first record), up to the first unplaced read of a coordinate-sorted file.
+
+        All batches are counted. Raises UserError as `find_duplicates`.
+        """
+        looking = True
+        for batch in batches:
+            self.libraries.count(batch)
+            base, part, unplaced = self.total, batch, -1
+            self.total += len(batch)
+            if not looking:
+                continue
+            if not self._by_name:
+                unplaced = int(read_ends_cpu.first_unplaced(batch.flag, batch.ref_id))
+            if unplaced >= 0:
+                looking, part = False, take(batch, np.arange(unplaced + 1))
+            self.looked += len(part)
+            if self._options.program_record_id:
+                self.programs.rows(part, self._threads)
+            yield part, self._make(part, base), base
+
+    def _make(self, part, base):
+        libraries = self.libraries
+        ends = _ends(part, self._settings, libraries, self._threads)
+        if self._pattern:
+            found, places = self._pattern.places(part, self._threads)
+            for column, values in zip(("tile", "x", "y"), places):
+                ends[column] = np.where(found, values, -1)
+            ends["group"] = np.where(found, libraries.number_of_group[part.read_group + 2], -1)
+        i = int(read_ends_cpu.first_problem(ends))
+        if i >= 0:
+            raise UserError(f"{self._source}: record {base + i + 1} ({_name(part, i)}): {PROBLEMS[int(ends['problem'][i])]}")
+        own = ends["index"] + base
+        ends["index"] = self._runs(part) if self._by_name else own
+        if self._by_name:
+            self.starts.append(ends["index"] == own)
+        self.examined.add(part, ends["index"])
+        return ends
+
+
 def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_name: bool, spill, memory_bytes: int, threads: int,
                     source="input") -> Marks:  # fmt: skip
     """The first pass.
@@ -321,43 +365,16 @@ def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_na
     ------
     UserError: a pair without a read group, a barcode that cannot be used, two records of a read that wait for the same mate.
     """
-    libraries, programs, examined = _Libraries(header), _Programs(), _Examined()
+    made = _Ends(header, options, by_name, threads, source)
     joiner = _Joiner(by_name, options.uses_barcodes, spill, memory_bytes // 8, threads)
-    settings, base, looked, looking, runs, starts = options.settings(), 0, 0, True, NameRuns(), []
-    pattern = NamePattern(options.read_name_regex) if options.read_name_regex is not None else None
-    for batch in ahead(batches, threads):
-        libraries.count(batch)
-        part = batch
-        if looking and not by_name:
-            unplaced = np.flatnonzero((batch.flag & 4 != 0) & (batch.ref_id < 0))
-            if len(unplaced):
-                looking, part = False, take(batch, np.arange(int(unplaced[0]) + 1))
-        if looking or part is not batch:
-            if options.program_record_id:
-                programs.rows(part, threads)
-            looked += len(part)
-            ends = _ends(part, settings, libraries, threads)
-            if pattern:
-                found, places = pattern.places(part, threads)
-                for column, values in zip(("tile", "x", "y"), places):
-                    ends[column] = np.where(found, values, -1)
-                ends["group"] = np.where(found, libraries.number_of_group[part.read_group + 2], -1)
-            wrong = np.flatnonzero((ends["problem"] > 0) & (ends["kind"] > 0))
-            if len(wrong):
-                i = int(wrong[0])
-                raise UserError(f"{source}: record {base + i + 1} ({_name(part, i)}): {PROBLEMS[int(ends['problem'][i])]}")
-            own = ends["index"] + base
-            ends["index"] = runs(part) if by_name else own
-            if by_name:
-                starts.append(ends["index"] == own)
-            examined.add(part, ends["index"])
-            fault = joiner.add(ends)
-            if fault >= 0:
-                raise UserError(
-                    f"{source}: record {fault + 1} ({_name(part, fault - base)}): a second record of this read waits for the same mate"
-                )
-        base += len(batch)
-    return _mark(joiner, libraries, examined, programs, looked, header, options, starts, base, threads)
+    # Three stages side by side: a batch is read, the ends of the one before it are made, and those of the one before that are joined.
+    for part, ends, base in ahead(made.of(ahead(batches, threads)), threads):
+        fault = joiner.add(ends)
+        if fault >= 0:
+            raise UserError(
+                f"{source}: record {fault + 1} ({_name(part, fault - base)}): a second record of this read waits for the same mate"
+            )
+    return _mark(joiner, made, header, options, threads)
 
 
 def _ends(batch, settings, libraries, threads):
@@ -377,11 +394,16 @@ def _name(batch, i):
     return bytes(batch.data[a : a + int(batch.name_length[i]) - 1]).decode("ascii", "replace")
 
 
+def _members(order, start):
+    """(entries of sets, set after set; how many each set has)."""
+    sizes = start[:, 1] - start[:, 0]
+    first = np.repeat(start[:, 0] - np.cumsum(sizes) + sizes, sizes)
+    return order[first + np.arange(len(first))], sizes
+
+
 def _sets_of(entries, paired, options, threads):
     """(state uint8 by entry, order, sets int64[k, 2], kept, optical count)."""
-    order = duplicates_cpu.sort_entries(entries, paired, threads)
-    start = np.empty((max(1, len(entries)), 2), np.int64)
-    start = start[: duplicates_cpu.find_sets(entries, paired, order, start)].copy()
+    order, start = duplicates_cpu.sort_entries(entries, paired, threads)
     state, parent = np.zeros(len(entries), np.uint8), np.empty(len(entries), np.int64)
     kept, optical = np.zeros(len(start), np.int64), np.zeros(len(start), np.int32)
     run_chunks(duplicates_cpu.mark_sets, len(start), threads, entries, paired, order, start, options.find_locations,
@@ -432,11 +454,12 @@ class _Metrics:
             counts -= np.bincount(library[gone], weights=found[:, column], minlength=len(counts)).astype(np.int64)
         mark[index[gone]] &= np.uint8(~_DUPLICATE & 0xFF)
 
-    def count_sets(self, name, sizes):
-        """Add sets of these sizes to a histogram."""
+    def count_sets(self, name, sizes, alone=0):
+        """Add sets of these sizes, and so many of one member, to a histogram."""
         values, counts = np.unique(sizes, return_counts=True)
-        for v, c in zip(values.tolist(), counts.tolist()):
-            self.sets[name][v] = self.sets[name].get(v, 0) + c
+        for v, c in [*zip(values.tolist(), counts.tolist()), (1, alone)]:
+            if c:
+                self.sets[name][v] = self.sets[name].get(v, 0) + c
 
     def add_pairs(self, pairs, order, start, optical, find_locations):
         """Count the sets and optical duplicates of a part."""
@@ -444,17 +467,19 @@ class _Metrics:
             library = pairs["library"][order[start[:, 0]]]
             self.optical += np.bincount(library, weights=optical, minlength=len(self.optical)).astype(np.int64)
         sizes = start[:, 1] - start[:, 0]
-        ones = np.ones(len(pairs) - int(sizes.sum()), np.int64)
+        alone = len(pairs) - int(sizes.sum())
         seen = sizes if find_locations else sizes[:0]
         found = optical[: len(seen)]
-        self.count_sets("all_sets", np.concatenate([ones, seen]))
+        self.count_sets("all_sets", seen, alone)
         self.count_sets("optical_sets", (found + 1)[found > 0])
-        self.count_sets("non_optical_sets", np.concatenate([ones, (seen - found)[seen - found > 0]]))
+        self.count_sets("non_optical_sets", (seen - found)[seen - found > 0], alone)
 
 
-def _mark(joiner, libraries, examined, programs, looked, header, options, starts, total, threads):
+def _mark(joiner, made, header, options, threads):
+    """Marks of what is joined. made: the `_Ends` that all ends came from."""
     joiner.finish()
-    mark, metrics = np.zeros(total, np.uint8), _Metrics(examined.table(), libraries, joiner.by_name)
+    total = made.total
+    mark, metrics = np.zeros(total, np.uint8), _Metrics(made.examined.table(), made.libraries, joiner.by_name)
     tagged = total if options.tag_duplicate_set_members else 0
     set_first, set_size = np.full(tagged, -1, np.int32), np.full(tagged, -1, np.int32)
     beside_singles = not options.uses_barcodes and len(joiner.singles) > 0
@@ -469,12 +494,10 @@ def _mark(joiner, libraries, examined, programs, looked, header, options, starts
         chosen = pairs[state & duplicates_cpu.OPTICAL != 0]
         for column in ("index_1", "index_2"):
             mark[chosen[column]] |= np.uint8(_OPTICAL)
-        metrics.mark(pairs[order[state[order] & duplicates_cpu.DUPLICATE != 0]], mark)
+        members, sizes = _members(order, start)
+        metrics.mark(pairs[members[state[members] & duplicates_cpu.DUPLICATE != 0]], mark)
         metrics.add_pairs(pairs, order, start, optical, options.find_locations)
         if tagged:
-            sizes = start[:, 1] - start[:, 0]
-            first = np.repeat(start[:, 0] - np.cumsum(sizes) + sizes, sizes)
-            members = order[first + np.arange(len(first))]
             for column in ("index_1", "index_2"):
                 set_first[pairs[column][members]] = np.repeat(pairs["index_1"][kept], sizes)
                 set_size[pairs[column][members]] = np.repeat(sizes, sizes)
@@ -484,13 +507,14 @@ def _mark(joiner, libraries, examined, programs, looked, header, options, starts
     for near in beside:
         joiner.singles.add(near)
     for singles in joiner.singles.parts():
-        state, order, *_ = _sets_of(singles, False, options, threads)
-        metrics.mark(singles[order[state[order] & duplicates_cpu.DUPLICATE != 0]], mark)
-    if joiner.by_name and starts:
-        metrics.unmark_missed(np.concatenate(starts), mark)
-    rows = libraries.rows(metrics.unpaired, metrics.paired, metrics.optical)
-    new_programs, new_header = _chain_programs(programs, header, options)
-    return Marks(mark, set_first, set_size, rows, metrics.sets, new_programs, looked, new_header)
+        state, order, start, *_ = _sets_of(singles, False, options, threads)
+        members, _ = _members(order, start)
+        metrics.mark(singles[members[state[members] & duplicates_cpu.DUPLICATE != 0]], mark)
+    if joiner.by_name and made.starts:
+        metrics.unmark_missed(np.concatenate(made.starts), mark)
+    rows = made.libraries.rows(metrics.unpaired, metrics.paired, metrics.optical)
+    new_programs, new_header = _chain_programs(made.programs, header, options)
+    return Marks(mark, set_first, set_size, rows, metrics.sets, new_programs, made.looked, new_header)
 
 
 def _chain_programs(programs, header, options):
@@ -536,7 +560,7 @@ class Marker:
     def apply(self, batch: ReadBatch) -> ReadBatch:
         """The batch, duplicates flagged and tags set, without records that an option removes; in an arena of its own unless in_place."""
         n, marks, o = len(batch), self._marks, self._options
-        index = self._runs(batch) if self._runs else np.arange(self._base, self._base + n)
+        index = self._runs(batch) if self._runs else slice(self._base, self._base + n)
         self._base += n
         mark = marks.mark[index]
         out = self._edit(replace(batch), mark, index) if self._with_tags else batch
