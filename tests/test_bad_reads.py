@@ -251,3 +251,10 @@ def test_a_range_is_read_while_chunks_are_read_ahead(tmp_path):
         seen = [next(chunks)]  # and the next one is on its way
         assert (reader.inflate_range(0, 1 << 40) == text).all()
         assert (np.concatenate([*seen, *chunks]) == text).all()
+
+
+@pytest.mark.parametrize("command", ["sort", "markdup"])
+def test_a_contig_longer_than_bam_can_say(tmp_path, command):
+    path = tmp_path / "long.sam"
+    path.write_text(HEADER.replace("LN:1000\n", "LN:10001009800\n") + "".join(sound()))
+    assert "long.sam: header: its contig c1 has 10001009800 bp, expected 2147483647 at most" in refused(command, path, tmp_path)

@@ -13,7 +13,7 @@ from gpugenome.gatk.annotations import joint_annotations
 from gpugenome.io.fasta import Reference
 from gpugenome.steps import joint_sweep
 from gpugenome.steps.combinegvcfs import GvcfCombiner
-from gpugenome.steps.gvcf_inputs import open_inputs
+from gpugenome.steps.gvcf_inputs import check_no_mnp, open_inputs
 
 ROOT = Path(__file__).parent.parent
 JOINT = Path(__file__).parent / "data" / "joint"
@@ -90,9 +90,37 @@ def with_other_base(text):
     return text.replace(line, "\t".join(fields))
 
 
+def with_long_ref(alts):
+    """A change: a block's REF gets a second base of the reference (so the block has two positions or more), its ALTs are these."""
+    reference = gzip.decompress((ROOT / "data" / "reference.fa.gz").read_bytes()).decode().split(">")[1:]
+    bases = {name: "".join(rest) for name, *rest in (c.split("\n") for c in reference)}
+
+    def change(text):
+        line = next(x for x in text.splitlines() if x[0] != "#" and "\t<NON_REF>" in x and "END=" in x)
+        fields = line.split("\t")
+        fields[3:5] = bases[fields[0].split()[0]][int(fields[1]) - 1 :][:2].upper(), alts
+        return text.replace(line, "\t".join(fields))
+
+    return change
+
+
+@pytest.mark.parametrize("alts", ["<NON_REF>", "<DEL>,<NON_REF>", "GTG,<NON_REF>", "*,<NON_REF>"])
+def test_mnps_are_told_from_what_is_none(tmp_path, alts):
+    """As GATK CombineGVCFs: REF of several bases with <NON_REF> alone counts as one, symbolic and other lengths do not."""
+    genome = Reference(ROOT / "data" / "reference.fa.gz")
+    inputs, _ = open_inputs([str(altered(tmp_path, with_long_ref(alts)))], genome, 1)
+    (records, *_) = inputs[0].records()
+    if alts == "<NON_REF>":
+        with pytest.raises(InputError, match="altered.g.vcf: demo1:[0-9]+: is an MNP"):
+            check_no_mnp(records)
+    else:
+        check_no_mnp(records)
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
+        (with_long_ref("GT,<NON_REF>"), "altered.g.vcf: demo1:[0-9]+: is an MNP"),
         (lambda t: t.replace(",<NON_REF>", ""), "has no <NON_REF> allele"),
         (lambda t: t.replace("\tas0", "\tas1"), "has the sample as1, which"),
         (lambda t: t.replace("length=200000", "length=200001"), "made with another reference"),

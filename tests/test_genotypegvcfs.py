@@ -1,6 +1,7 @@
 """GenotypeGVCFs against records of the real tool (data/golden, tests/data/joint: made by tests/data/joint/make.sh)."""
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
@@ -134,9 +135,23 @@ def with_short_pl(text):
     return text.replace(line, "\t".join([*fixed, keys, ":".join(values)]))
 
 
+def with_old_raw_mq(text):
+    """As GATK before 4.1.3 wrote it: the sum of squares alone, under another key."""
+    text = text.replace("##INFO=<ID=RAW_MQandDP,Number=2,Type=Integer", "##INFO=<ID=RAW_MQ,Number=1,Type=Float")
+    return re.sub(r"RAW_MQandDP=(\d+),\d+", r"RAW_MQ=\1.00", text)
+
+
+def test_old_raw_mq_passes_where_it_is_not_read(reference, tmp_path):
+    """GATK asks RMSMappingQuality alone, for sites that it calls."""
+    path = altered(tmp_path, with_old_raw_mq)
+    run("-R", reference, "-V", path, "-O", tmp_path / "out.vcf", "-AX", "RMSMappingQuality")
+    assert all("RAW_MQ=" in x for x in lines(tmp_path / "out.vcf") if x[0] != "#")
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
+        (with_old_raw_mq, "altered.g.vcf: demo1:[0-9]+: has INFO RAW_MQ of an older GATK"),
         (lambda t: t.replace(",<NON_REF>", ""), "has no <NON_REF> allele"),
         (lambda t: t.replace("##contig=<ID=", "##contig=<ID=x"), "made with another reference"),
         (lambda t: t.replace("length=", "length=1"), "made with another reference"),

@@ -26,7 +26,7 @@ def add(store, gvcfs, reference, threads):
     from gpugenome.io.cohort import changing
     from gpugenome.io.fasta import Reference
     from gpugenome.progress import log
-    from gpugenome.steps.gvcf_inputs import GvcfInput, check_gvcf, check_non_ref
+    from gpugenome.steps.gvcf_inputs import GvcfInput, check_gvcf, check_no_mnp, check_non_ref
 
     genome = Reference(reference)
 
@@ -34,6 +34,7 @@ def add(store, gvcfs, reference, threads):
         check_gvcf(file, genome)
         for found in GvcfInput(file, None, genome.bases_upper_acgtn).records():
             check_non_ref(found)
+            check_no_mnp(found)
             yield found
 
     with changing(store, make=True) as cohort:

@@ -27,6 +27,7 @@ from gpugenome.kernels.sort_keys_cpu import coordinates_broken, names_broken
 BATCH_READS = 200_000
 _HEADROOM = 1 << 16
 BAI_LONGEST_BP = 1 << 29
+LONGEST_CONTIG = (1 << 31) - 1
 _PROBLEMS = {
     kernel.FIELDS_TOO_LONG: "its fields are longer than the record",
     kernel.BAD_REFERENCE: "its contig number is not in the header",
@@ -96,6 +97,9 @@ def _parse_header(data, path):
         lengths.append(int(data[at + 4 + size : at + 8 + size].copy().view("<i4")[0]))
         at += 8 + size
     header = Header.from_text(text)
+    for name, length in zip(header.contig_names, header.contig_lengths.tolist()):
+        if length > LONGEST_CONTIG:
+            raise InputError(path, f"its contig {name} has {length} bp, expected {LONGEST_CONTIG} at most, as BAM and Picard", "header")
     if header.contig_names and header.contig_names != names:
         raise InputError(path, "the @SQ lines of its header are not its list of contigs", "header")
     if not header.contig_names and names:

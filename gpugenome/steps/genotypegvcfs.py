@@ -6,7 +6,7 @@ Source: GATK GenotypeGVCFs, GenotypeGVCFsEngine (behaviour; specification chapte
 import numpy as np
 
 from gpugenome.backend import Backend
-from gpugenome.errors import UserError
+from gpugenome.errors import InputError, UserError
 from gpugenome.gatk import vcf_lines
 from gpugenome.gatk.annotations import joint_annotations
 from gpugenome.gatk.annotations.annotation import ALLELE_SPECIFIC
@@ -42,6 +42,7 @@ from gpugenome.variant_fields import (
 )
 
 NEEDS_READS = ("UniqueAltReadCount",)
+OLD_RAW_MQ = "RAW_MQ"
 APPROXIMATIONS = ("QUALapprox", "VarDP", "RAW_GT_COUNT")
 """INFO keys of ReblockGVCF that genotyping leaves out."""
 AS_QUAL = "AS_QUAL"
@@ -103,6 +104,8 @@ class JointGenotyper:
         # AS_QD draws for sites that are left out afterwards, too
         self._draws_before = any(a.name == "AS_QualByDepth" for a in self._annotations)
         self._keep_strands = any(a.name == "StrandBiasBySample" for a in self._annotations)
+        self._reads_raw_mq = any(a.name == "RMSMappingQuality" for a in self._annotations)
+        self._old_raw_path = ""  # the first input that may have OLD_RAW_MQ
         self._rng, self._state = JavaRandom(), GenotypingState()
         self._name_order = np.array(sorted(range(len(self._names)), key=lambda i: self._names[i]), np.int64)
 
@@ -114,6 +117,7 @@ class JointGenotyper:
     def records(self, inputs: list[GvcfInput], intervals: np.ndarray | None = None):
         """Iterator of (ref_id, JointRecords): the records to genotype, contig by contig; those of several files merged."""
         samples, ploidy, threads = len(self._names), self._options.sample_ploidy, self._threads
+        self._old_raw_path = next((i.file.path for i in inputs if OLD_RAW_MQ in i.file.header.info), "")
         if self._options.include_non_variant_sites:
             if len(inputs) > 1:
                 combiner = GvcfCombiner(inputs, self._names, self._contigs, self._bases_of, self._annotations, intervals, threads=threads,
@@ -140,6 +144,7 @@ class JointGenotyper:
         samples = len(self._names)
         order = (np.arange(records.gt.shape[1] // samples)[:, None] * samples + self._name_order).ravel()
         calls = call(records, ref_id, self._options, order, self._state, self._threads, self._backend)
+        self._check_raw_mq(calls, ref_id)
         variant = _is_polymorphic(calls) & (calls.depth > 0)
         only_variant = not self._options.include_non_variant_sites
         if only_variant and not self._draws_before:
@@ -162,6 +167,15 @@ class JointGenotyper:
         )  # fmt: skip
         found = RecordLines(ref_id, calls.start, calls.end, text, offset)
         return take_lines(found, np.flatnonzero(variant)) if only_variant and not variant.all() else found
+
+    def _check_raw_mq(self, calls, ref_id):
+        """Refuse calls whose mapping qualities are summed up in the key of older GATKs only, as GATK 4.6 does."""
+        if OLD_RAW_MQ in calls.numeric and self._reads_raw_mq:
+            old = np.flatnonzero(calls.numeric[OLD_RAW_MQ][1] & calls.genotyped & (calls.raw_mq[:, 0] < 0))
+            if len(old):
+                raise InputError(self._old_raw_path, f"has INFO {OLD_RAW_MQ} of an older GATK, expected {RAW_MQ}: call the GVCF anew, or "
+                                 "leave MQ out with --annotations-to-exclude RMSMappingQuality",
+                                 f"{self._contigs[ref_id]}:{int(calls.start[old[0]]) + 1}")  # fmt: skip
 
     def _strands(self, calls):
         """SB of the samples: int64[c, s, 4], -1 where absent."""

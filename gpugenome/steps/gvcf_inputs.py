@@ -118,12 +118,39 @@ def check_non_ref(records: VariantRecords) -> None:
     """
     rows = np.flatnonzero(records.has_variant())
     offset, start, length = records.take(rows).alleles()
-    candidates = np.flatnonzero(length == len(_NON_REF))
-    found = candidates[(records.data[start[candidates, None] + np.arange(len(_NON_REF))] == _NON_REF).all(axis=1)]
     has = np.zeros(len(rows), bool)
-    has[np.searchsorted(offset, found, "right") - 1] = True
+    has[np.searchsorted(offset, np.flatnonzero(_are_non_ref(records.data, start, length)), "right") - 1] = True
     if not has.all():
         raise records.problem(int(rows[np.argmin(has)]), "has no <NON_REF> allele: not a GVCF of HaplotypeCaller")
+
+
+def _are_non_ref(data, start, length):
+    """bool[a]: alleles that are <NON_REF>."""
+    out = length == len(_NON_REF)
+    at = np.flatnonzero(out)
+    out[at] = (data[start[at, None] + np.arange(len(_NON_REF))] == _NON_REF).all(axis=1)
+    return out
+
+
+def check_no_mnp(records: VariantRecords) -> None:
+    """Refuse what CombineGVCFs and GenomicsDBImport take for MNPs: REF has two bases or more and each ALT as many, or is <NON_REF>.
+
+    A record with such a REF and <NON_REF> alone is one, too. Source: GATKVariantContextUtils.isUnmixedMnpIgnoringNonRef (behaviour).
+
+    Raises
+    ------
+    InputError: such a record.
+    """
+    rows = np.flatnonzero(records.columns[:, 4] - records.columns[:, 3] > 2)  # with the tab behind REF
+    if not len(rows):
+        return
+    offset, start, length = records.take(rows).alleles()
+    same = (length == np.repeat(length[offset[:-1]], np.diff(offset))) | _are_non_ref(records.data, start, length)
+    for i in np.flatnonzero(np.logical_and.reduceat(same, offset[:-1])).tolist():  # ends at the first that is no symbolic allele by chance
+        texts = [records.data[a : a + n].tobytes() for a, n in zip(*(x[offset[i] : offset[i + 1]].tolist() for x in (start, length)))]
+        if not any(t != b"<NON_REF>" and any(c in t for c in b"<[].") for t in texts):
+            raise records.problem(int(rows[i]), "is an MNP, which GVCFs that are combined must not have (HaplotypeCaller "
+                                  "writes none with --max-mnp-distance 0)")  # fmt: skip
 
 
 def overlapping(records: VariantRecords, intervals: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from gpugenome.io.variant_records import VariantRecords, compacted
 from gpugenome.kernels import joint_sweep_cpu as kernel
-from gpugenome.steps.gvcf_inputs import GvcfInput
+from gpugenome.steps.gvcf_inputs import GvcfInput, check_no_mnp
 from gpugenome.steps.joint_records import Entries, InputKeys, SourceRows, source_rows
 
 _END = np.iinfo(np.int64).max
@@ -49,6 +49,7 @@ class _Pending:
         if part is None:
             self.ended = True
             return
+        check_no_mnp(part)
         part.has_variant()
         self.parts.append(part)
         self._enough = max(2, len(part) // 2)
