@@ -1,6 +1,7 @@
 """Damaged and contradictory alignments: one line that names file and record, exit code 2, and nothing under the final name."""
 
 import gzip
+import os
 import struct
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 from test_sort_markdup import run
 
 from gpugenome.cli import cli
-from gpugenome.errors import UserError
+from gpugenome.errors import InputError, UserError
+from gpugenome.io.bam import open_reads
 from gpugenome.io.bgzf import EOF_BLOCK, BgzfReader, compress
 
 HEADER = "@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:c1\tLN:1000\n@SQ\tSN:c2\tLN:500\n@RG\tID:g\tSM:s\tLB:l\tPL:ILLUMINA\n"
@@ -249,7 +251,7 @@ def test_a_range_is_read_while_chunks_are_read_ahead(tmp_path):
         reader = BgzfReader(str(path), 2, chunk_bytes=130_000)
         chunks = reader.chunks()
         seen = [next(chunks)]  # and the next one is on its way
-        assert (reader.inflate_range(0, 1 << 40) == text).all()
+        assert (np.concatenate(list(reader.range_chunks(0, 1 << 40))) == text).all()
         assert (np.concatenate([*seen, *chunks]) == text).all()
 
 
@@ -258,3 +260,32 @@ def test_a_contig_longer_than_bam_can_say(tmp_path, command):
     path = tmp_path / "long.sam"
     path.write_text(HEADER.replace("LN:1000\n", "LN:10001009800\n") + "".join(sound()))
     assert "long.sam: header: its contig c1 has 10001009800 bp, expected 2147483647 at most" in refused(command, path, tmp_path)
+
+
+@pytest.fixture
+def indexed(demo, tmp_path):
+    """The path of a BAM with its .bai."""
+    path = tmp_path / "x.bam"
+    path.write_bytes((demo / "golden" / "recalibrated.bam").read_bytes())
+    pysam.index(str(path))
+    return path
+
+
+def test_a_range_of_many_pieces(indexed):
+    wanted = [(0, 5_000, 60_000), (0, 60_200, 60_300), (1, 100, 30_000)]
+    lines = [x.split("\t") for x in pysam.view("-M", str(indexed), *(f"demo{c + 1}:{a + 1}-{b}" for c, a, b in wanted)).splitlines()]
+    assert len(lines) > 10_000
+    for chunk_bytes in (70_000, 1_000_000, 1 << 30):
+        reader = open_reads(str(indexed), threads=2)
+        reader._bgzf._chunk_bytes = chunk_bytes
+        found = [x for b in reader.fetch_intervals(wanted, 1_000) for x in zip(b.ref_id.tolist(), b.pos.tolist(), b.flag.tolist())]
+        assert found == [(int(f[2][4:]) - 1, int(f[3]) - 1, int(f[1])) for f in lines]
+
+
+def test_an_old_index_is_named(indexed, tmp_path):
+    written = tmp_path / "again.bam"
+    pysam.view("-b", "--no-PG", "--output-fmt-option", "level=1", "-o", str(written), str(indexed), catch_stdout=False)
+    os.replace(written, indexed)
+    os.utime(f"{indexed}.bai", (1, 1))
+    with pytest.raises(InputError, match=r"\(its index .*x\.bam\.bai is older than it\)"):
+        list(open_reads(str(indexed)).fetch(0, 100_000, 120_000))

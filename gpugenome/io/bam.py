@@ -292,9 +292,14 @@ class Reader:
     def _indexed(self, wanted, index, max_reads):
         from gpugenome.io.bin_index import query
 
-        for begin, end in query(index, wanted):
-            self._rest = self._bgzf.inflate_range(begin, end)
-            yield from self._split([], max_reads)
+        try:
+            for begin, end in query(index, wanted):
+                self._rest = np.empty(0, np.uint8)
+                yield from self._split(self._bgzf.range_chunks(begin, end), max_reads)
+        except InputError as e:
+            if os.path.getmtime(index) < os.path.getmtime(self.path):
+                raise InputError(self.path, f"{e.problem} (its index {index} is older than it)", e.where) from None
+            raise
 
 
 def open_reads(path, reference=None, threads: int = 2) -> Reader:

@@ -124,13 +124,12 @@ class BgzfReader:
         source = self._stream_chunks() if self.raw is None else self._file_chunks(0)
         return ahead(source)
 
-    def inflate_range(self, begin_virtual: int, end_virtual: int) -> np.ndarray:
-        """The bytes between two virtual offsets (SAM spec 4.1.1), for reading through an index."""
-        out = list(self.range_chunks(begin_virtual, end_virtual))
-        return out[0] if len(out) == 1 else np.concatenate([np.empty(0, np.uint8), *out])
-
     def range_chunks(self, begin_virtual: int, end_virtual: int):
-        """Iterator of uint8 arrays of some MB: the bytes between two virtual offsets. Raises as `chunks`."""
+        """Iterator of uint8 arrays of some MB, each after its headroom: the bytes between two virtual offsets (SAM spec 4.1.1).
+
+        Their memory is used again as that of `chunks`. Raises as `chunks`.
+        """
+        arenas = Arenas()
         position, skip = begin_virtual >> 16, begin_virtual & 0xFFFF
         last, within = end_virtual >> 16, end_virtual & 0xFFFF
         while position < self.raw.size and position <= last:
@@ -141,20 +140,11 @@ class BgzfReader:
                 )
             begins = np.concatenate([[position], starts[1:] - 18])
             inside = int(np.searchsorted(begins, last, "right"))
-            data = _inflate(
-                self.raw,
-                starts,
-                sizes,
-                raw_sizes,
-                inside,
-                self.threads,
-                self.path,
-                lambda i, b=begins: int(b[i]),
-            )
+            data = _inflate(self.raw, starts, sizes, raw_sizes, inside, self.threads, self.path,
+                            lambda i, b=begins: int(b[i]), self.headroom, arenas)  # fmt: skip
             if inside < n or after > last:
                 at_last = begins[inside - 1] == last
-                size_before = int(raw_sizes[: inside - 1].sum()) if at_last else data.size
-                yield data[skip : size_before + (within if at_last else 0)]
+                yield data[skip : self.headroom + int(raw_sizes[: inside - 1].sum()) + within if at_last else data.size]
                 return
             yield data[skip:]
             position, skip = after, 0
