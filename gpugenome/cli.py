@@ -36,6 +36,10 @@ COMMANDS = {
 }
 
 
+class _Unread(Exception):
+    """The reader of our standard output went away (`| head`): not an error of ours."""
+
+
 class LazyGroup(click.Group):
     """Finds `gpugenome.commands.<name>` and its Click command `<name>` on demand."""
 
@@ -46,6 +50,12 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         return importlib.import_module(f"gpugenome.commands.{name}").command
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise _Unread from None  # click makes a BrokenPipeError its own exit code, 1
 
     def format_commands(self, ctx, formatter):
         with formatter.section("Commands"):
@@ -95,14 +105,26 @@ def _leave():
     os._exit(0)
 
 
+def _open_closed():
+    """Closed standard streams (`<&-`, `>&-`) as empty input and output that cannot be written, so that no file gets their place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            taken = os.open(os.devnull, os.O_RDWR if number == 2 else os.O_RDONLY)
+            if taken != number:
+                os.dup2(taken, number)
+                os.close(taken)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
+
+
 def main(argv=None) -> None:
-    """Run the command line and exit: 0 success, 1 threshold missed, 2 bad input, 3 a bug, 130 interrupted, 143 terminated.
+    """Run the command line and exit with a code of `gpugenome.errors`.
 
     argv: the arguments; None are those of this program, which ends here.
     """
     for number in _ENDS:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # not where it is ignored, as under nohup
             signal.signal(number, _end)
+    _open_closed()
     try:
         code = cli.main(args=argv, prog_name="gpugenome", standalone_mode=False)
         sys.stdout.flush()
@@ -116,8 +138,7 @@ def main(argv=None) -> None:
         code = 2
     except _Ended as e:
         code = 128 + e.args[0]
-    except BrokenPipeError:
-        # The reader of our standard output went away (`| head`): not an error of ours.
+    except (_Unread, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 141
     except Exception:

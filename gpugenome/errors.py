@@ -1,7 +1,8 @@
 """The errors a user can cause, each with one line of text and an exit code.
 
 Exit codes of every command: 0 success; 1 a comparison that did not meet its threshold (`concordance`);
-2 bad input or arguments (`UserError`); 3 a bug (any other exception, with its traceback); 130 interrupted.
+2 bad input or arguments (`UserError`); 3 a bug (any other exception, with its traceback);
+130 interrupted; 141 its output is no longer read (`| head`); 143 terminated.
 """
 
 EXIT_DIFFERENT = 1

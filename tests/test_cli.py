@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,3 +92,21 @@ def test_an_output_is_no_input_and_no_other_output(demo, tmp_path):
         done = run(*map(str, arguments))
         assert done.returncode == 2 and "is both an input and an output" in done.stderr, arguments
     assert sorted(p.name for p in tmp_path.iterdir()) == ["ref.fa", "t.table"]
+
+
+def test_pipes(demo, tmp_path):
+    gg, reads = f"PYTHONPATH={Path.cwd()} {sys.executable} -m gpugenome.cli", demo / "golden" / "recalibrated.bam"
+    text = gzip.decompress((demo / "golden" / "calls.vcf.gz").read_bytes())
+    for command, code, message in (
+        (f"{gg} sort -I {reads} -O - | head -c 100 > /dev/null; exit ${{PIPESTATUS[0]}}", 141, ""),
+        (f"{gg} sort -I {reads} -O - > /dev/full", 2, "-: cannot be written: No space left on device"),
+        (f"{gg} sort -I {reads} -O - >&-", 2, "-: cannot be written: Bad file descriptor"),
+        (f"{gg} sort -I - -O x.bam <&-", 2, "-: is empty, expected SAM, BAM or CRAM"),
+        (f"{gg} selectvariants -V - -O x.vcf", 2, "-: is a pipe, expected a file (it is read more than once)"),
+        (f"{gg} selectvariants -V /dev/stdin -O x.vcf", 2, "/dev/stdin: is a pipe, expected a file (it is read more than once)"),
+    ):
+        done = subprocess.run(["bash", "-c", command], input=text, capture_output=True, cwd=tmp_path)
+        assert done.returncode == code, (command, done.stderr)
+        assert [line for line in done.stderr.decode().splitlines() if "error" in line] == [f"gpugenome: error: {message}"] * bool(message)
+        assert b"Traceback" not in done.stderr
+    assert not any(tmp_path.iterdir())

@@ -1,6 +1,7 @@
 """What is written beside reads and how: indexes, MD5 files, compression levels."""
 
 import hashlib
+import subprocess
 import sys
 from pathlib import Path
 
@@ -98,3 +99,14 @@ def test_levels_and_md5(demo, tmp_path, level):
     assert (tmp_path / "s.bam.md5").read_text() == hashlib.md5(out.read_bytes()).hexdigest()
     assert digest(out) == digest(demo / "golden" / "recalibrated.bam")
     pysam.quickcheck(str(out))
+
+
+def test_no_metrics_without_the_reads(demo, tmp_path):
+    reads = demo / "golden" / "recalibrated.bam"
+    given = ["markdup", "-I", str(reads), "-O", str(tmp_path / "o.bam"), "-M", str(tmp_path / "m")]
+    run(*given)  # what it compiles is kept
+    (tmp_path / "o.bam").unlink(), (tmp_path / "m").unlink()
+    limit = f"import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000)); sys.argv = {['gpugenome', *given]}\n"
+    limited = subprocess.run([sys.executable, "-c", limit + "from gpugenome.cli import main; main()"], capture_output=True, text=True)
+    assert limited.returncode == 2 and f"{tmp_path / 'o.bam'}: cannot be written: File too large" in limited.stderr, limited.stderr
+    assert list(tmp_path.iterdir()) == []

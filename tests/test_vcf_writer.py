@@ -2,7 +2,9 @@
 
 import gzip
 import hashlib
+import resource
 import struct
+from contextlib import ExitStack
 from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from gpugenome.batch import Header
 from gpugenome.errors import InputError
 from gpugenome.gatk import vcf_lines
+from gpugenome.io.outputs import AtomicOutput
 from gpugenome.io.variant_text import read_variant_text
 from gpugenome.io.vcf import VariantWriter
 from gpugenome.steps.haplotypecaller.options import CallerOptions
@@ -263,3 +266,19 @@ def test_out_of_order_records_and_unwritable_folders(tmp_path):
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(InputError), VariantWriter(tmp_path / "no" / "x.vcf", [], ["c"], [100]):
         pass
+
+
+def test_a_full_disk_leaves_nothing(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        for name, lines in (("a.vcf", ["x=" + "y" * 9000]), ("b.vcf.gz", [str(np.random.default_rng(1).bytes(9000))])):
+            with pytest.raises(InputError, match=f"{name}: cannot be written"), VariantWriter(tmp_path / name, lines, ["c"], [100]):
+                pass
+        with pytest.raises(InputError, match="trace: cannot be written"), ExitStack() as stack:  # it, not what is written beside it
+            trace = stack.enter_context(AtomicOutput(tmp_path / "trace"))
+            stack.enter_context(VariantWriter(tmp_path / "c.vcf", [], ["c"], [100]))
+            trace.write(bytes(9000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []

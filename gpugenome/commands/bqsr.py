@@ -56,4 +56,4 @@ def command(reference, inputs, sites, output, intervals, threads, **options):
         fetched = wanted is not None and len(inputs) == 1
         for batch in reads.fetch_intervals(wanted) if fetched else reads.batches():
             builder.add(batch)
-        out.handle.write(report_text(builder.finish()).encode())
+        out.write(report_text(builder.finish()).encode())

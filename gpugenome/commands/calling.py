@@ -37,10 +37,10 @@ def call_to_files(batches, header, genome, options, output, intervals, index, md
         on_regions = None
         if assembly_region_out:
             trace = stack.enter_context(AtomicOutput(assembly_region_out))
-            trace.handle.write(TRACE_HEADER.encode())
+            trace.write(TRACE_HEADER.encode())
 
             def on_regions(ref_id, regions):
-                trace.handle.write(region_trace(header.contig_names[ref_id], regions).encode())
+                trace.write(region_trace(header.contig_names[ref_id], regions).encode())
 
         extra = [f"source=gpugenome {__version__}", command_line_header("gpugenome", "HaplotypeCaller", command_line(), __version__)]
         lines = header_lines(options, header.contig_names, header.contig_lengths, header.assemblies, dbsnp is not None, extra)

@@ -27,4 +27,4 @@ def command(inputs, output):
     except ValueError as e:
         raise UserError(f"the tables do not belong together: {e}") from None
     with AtomicOutput(output) as out:
-        out.handle.write(report_text(table).encode())
+        out.write(report_text(table).encode())

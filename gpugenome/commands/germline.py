@@ -165,7 +165,7 @@ class _Way:
             log(f"{examined} mapped primary reads sorted, {lost} of them marked as duplicates")
             if outputs.metrics:
                 text = duplicate_metrics_text(marked.marks.libraries, marked.marks.sets, command_line())
-                stack.enter_context(AtomicOutput(outputs.metrics)).handle.write(text.encode())
+                stack.enter_context(AtomicOutput(outputs.metrics)).write(text.encode())
             index = {name: i for i, name in enumerate(genome.names)}
 
             def bases_of(ref_id):
@@ -183,7 +183,7 @@ class _Way:
                 table = recalibration_table(marked, bases_of, known, arguments, n, None if wanted is None else as_array(wanted))
                 log("recalibration table built")
                 if outputs.table:
-                    stack.enter_context(AtomicOutput(outputs.table)).handle.write(report_text(table).encode())
+                    stack.enter_context(AtomicOutput(outputs.table)).write(report_text(table).encode())
                 prepared = recalibrated(marked, table, n, outputs.bam is not None)
             batches = prepared.batches()
             if outputs.bam:

@@ -110,10 +110,10 @@ def command(
         )
         assumed = ("unknown", "query") if assume_sort_order == "queryname" else (order, None)
         header = htsjdk_header(marks.header, *assumed)
+        if metrics:  # gets its name after the alignments
+            text = duplicate_metrics_text(marks.libraries, marks.sets, command_line())
+            stack.enter_context(AtomicOutput(metrics)).write(text.encode())
         out = stack.enter_context(create_reads(output, header, compression_level, n, index, md5, reference))
         marker = Marker(marks, options, by_name=by_name, threads=n)
         for batch in reads.batches():
             out.write(marker.apply(batch))
-        if metrics:
-            text = stack.enter_context(AtomicOutput(metrics))
-            text.handle.write(duplicate_metrics_text(marks.libraries, marks.sets, command_line()).encode())

@@ -65,7 +65,7 @@ class SpillFolder:
                     writer.write_batch(batch)
         except OSError as e:
             full = e.errno in (errno.ENOSPC, errno.EDQUOT) or "No space" in str(e)
-            problem = "the disk is full, give another folder with --tmp-dir or more --memory" if full else str(e)
+            problem = "the disk is full, give another folder with --tmp-dir or more --memory" if full else e.strerror or str(e)
             raise InputError(self.path or self._parent or tempfile.gettempdir(), f"spill files cannot be written: {problem}") from e
         return name
 

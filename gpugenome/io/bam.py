@@ -442,6 +442,8 @@ class Writer:
         self.kind = self.kind if self.kind in ("sam", "cram") else "bam"
 
     def __enter__(self):
+        if self.kind == "cram" and not self.reference:
+            raise UserError(f"{self.path}: writing CRAM needs the reference (-R)")
         self._output = AtomicOutput(self.path, suffix=f".{self.kind}").open()
         self._digest = hashlib.md5() if self.md5 and self.kind == "bam" else None
         self._child = None
@@ -451,8 +453,6 @@ class Writer:
             if self._output.special:
                 level = 0
         else:
-            if self.kind == "cram" and not self.reference:
-                raise UserError(f"{self.path}: writing CRAM needs the reference (-R)")
             arguments = ["-h", "--no-PG", "-@", str(max(0, self.threads - 1)), "-O", self.kind, "-o", self._output.path]
             self._errors = tempfile.TemporaryFile()
             self._child = _samtools_view(
@@ -500,7 +500,7 @@ class Writer:
         if self._index_kind:
             companion = self._output.also(f"{self.path}.{self._index_kind}")
             if self._bai is not None:
-                companion.handle.write(self._bai.finish(self._bgzf.block_starts()))
+                companion.write(self._bai.finish(self._bgzf.block_starts()))
             else:
                 more = ["-c"] if self._index_kind == "csi" else []
                 pysam.index("-@", str(self.threads), *more, "-o", companion.path, self._output.path)
@@ -509,7 +509,7 @@ class Writer:
                 with open(self._output.path, "rb") as f:
                     self._digest = hashlib.file_digest(f, "md5")
             companion = self._output.also(f"{self.path}.md5")
-            companion.handle.write(self._digest.hexdigest().encode())
+            companion.write(self._digest.hexdigest().encode())
 
     def __exit__(self, kind, error, trace):
         if kind is None:
@@ -520,8 +520,8 @@ class Writer:
                     self._finish_child()
                     raise
                 self._finish_child()
-                if self._output._handle is not None:
-                    self._output._handle.flush()
+                if self._child is None:
+                    self._output.write(b"")
                 self._companions()
             except BaseException:
                 self._output.discard()

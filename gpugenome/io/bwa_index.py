@@ -78,7 +78,7 @@ def build_index(prefix, packed: PackedReference, threads: int = 1) -> None:
         def write(output, *parts):
             for part in parts:
                 for piece in [part] if isinstance(part, bytes | np.ndarray) else part:
-                    output.handle.write(piece.data if isinstance(piece, np.ndarray) else piece)
+                    output.write(piece.data if isinstance(piece, np.ndarray) else piece)
 
         rows = step.suffix_array(words, n)
         bwt = step.burrows_wheeler(words, n, rows, threads)
@@ -94,7 +94,6 @@ def build_index(prefix, packed: PackedReference, threads: int = 1) -> None:
         at, size = _rounded(used, 4096), _sa_size(n, width)
         write(main, header, first, bytes(at - used), step.search_rows(rows, threads))
         write(main, bytes(_rounded(size, 8) - size), words)
-        main.handle.flush()
         del rows, bwt
         sa = _map(main.path)[at : at + size].view(_SA_KINDS[width])
         write(main, step.unique_lengths(words, n, sa, threads))

@@ -196,7 +196,7 @@ class Cohort:
             "parts": [vars(p) for p in self.parts],
         }  # fmt: skip
         with AtomicOutput(self.path / _LIST) as out:
-            out.handle.write(json.dumps(content, indent=1).encode())
+            out.write(json.dumps(content, indent=1).encode())
             _to_disk(out.handle)
 
 

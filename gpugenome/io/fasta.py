@@ -11,6 +11,7 @@ import zlib
 import numpy as np
 
 from gpugenome.errors import InputError
+from gpugenome.io.text_lines import refuse_pipe
 
 _UPPER_ACGTN = np.full(256, ord("N"), np.uint8)
 for _base in b"ACGT":
@@ -27,11 +28,12 @@ class Reference:
 
     Raises
     ------
-    InputError: missing, empty or damaged file; a sequence name that comes twice; text before the first name.
+    InputError: missing, empty or damaged file, or a pipe; a sequence name that comes twice; text before the first name.
     """
 
     def __init__(self, path):
         self.path = os.fspath(path)
+        refuse_pipe(self.path)
         try:
             with open(self.path, "rb") as f:
                 magic = f.read(2)

@@ -36,7 +36,7 @@ def os_problem(path, error: OSError) -> InputError:
 class AtomicOutput:
     """Context manager: a temporary file in the target's folder, renamed to `path` on success, removed on failure.
 
-    Use `.handle` (binary, opened on first use) or write to the name `.path`. For "-", pipes and devices both are the
+    Use `write`, `.handle` (binary, opened on first use) or write to the name `.path`. For "-", pipes and devices both are the
     target itself. `also` registers companion files (index, digest), which get their names after the main file does.
 
     Raises
@@ -83,6 +83,21 @@ class AtomicOutput:
             else:
                 self._handle = open(self.path, "wb")  # noqa: SIM115 closed in close()
         return self._handle
+
+    def write(self, data) -> None:
+        """Write bytes through to the file system, so that a full disk is told of this output and before any other gets its name.
+
+        Raises
+        ------
+        InputError: they cannot be written. BrokenPipeError: nobody reads the pipe any more.
+        """
+        try:
+            self.handle.write(data)
+            self.handle.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as e:
+            raise os_problem(self.final, e) from e
 
     def also(self, path) -> "AtomicOutput":
         """A companion output with the same fate as this one."""

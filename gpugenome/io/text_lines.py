@@ -1,6 +1,8 @@
 """Lines of a text file (plain, gzip or BGZF) in pieces of some MB that end with a line's end."""
 
 import gzip
+import os
+import stat
 import zlib
 
 import numpy as np
@@ -10,6 +12,16 @@ from gpugenome.io.bgzf import BgzfReader
 
 PIECE_BYTES = 32 << 20
 _BGZF_EXTRA = b"BC\x02\x00"
+
+
+def refuse_pipe(path) -> None:
+    """Raise InputError for standard input and other pipes, of a file that is read more than once."""
+    try:
+        pipe = path == "-" or stat.S_ISFIFO(os.stat(path).st_mode)
+    except OSError:
+        return  # said where it is opened
+    if pipe:
+        raise InputError(path, "is a pipe, expected a file (it is read more than once)")
 
 
 def _head(path):
@@ -43,8 +55,9 @@ def whole_lines(path: str, threads: int = 1, piece_bytes: int = PIECE_BYTES):
 
     Raises
     ------
-    InputError: the file cannot be read, or is damaged or truncated.
+    InputError: the file cannot be read, is a pipe, or is damaged or truncated.
     """
+    refuse_pipe(path)
     return _cut(_pieces(path, threads, piece_bytes))
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpugenome.errors import InputError
+from gpugenome.io.text_lines import refuse_pipe
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.kernels.vcf_compare_cpu import find_columns, find_lines, hash_columns, parse_sites
 
@@ -55,6 +56,7 @@ def read_variant_text(path: str, threads: int = 1) -> VariantText:
     ------
     InputError: not a VCF, damaged compression, no #CHROM line, or a record with another number of columns than it.
     """
+    refuse_pipe(path)
     try:
         with open(path, "rb") as f:
             raw = f.read()

@@ -7,7 +7,7 @@ import numpy as np
 
 from gpugenome.gatk.vcf_lines import header_text
 from gpugenome.io.bgzf import BgzfWriter, compress
-from gpugenome.io.outputs import STDOUT, AtomicOutput, os_problem
+from gpugenome.io.outputs import STDOUT, AtomicOutput
 from gpugenome.io.variant_index import LONGEST_CONTIG_BP, LinearIndex, TabixIndex
 
 BLOCK_BYTES = 65498
@@ -47,9 +47,13 @@ class VariantWriter:
 
     def __enter__(self) -> "VariantWriter":
         self._output.open()
-        if self._compressed:
-            self._bgzf = BgzfWriter(self._output.handle, self.path, self._level, self._threads, self._digest, BLOCK_BYTES)
-        self._put(self._header)
+        try:
+            if self._compressed:
+                self._bgzf = BgzfWriter(self._output.handle, self.path, self._level, self._threads, self._digest, BLOCK_BYTES)
+            self._put(self._header)
+        except BaseException:
+            self._output.discard()
+            raise
         return self
 
     def _put(self, data: np.ndarray):
@@ -57,12 +61,7 @@ class VariantWriter:
         if self._bgzf is not None:
             self._bgzf.write(data)
             return
-        try:
-            self._output.handle.write(data.data)
-        except BrokenPipeError:
-            raise
-        except OSError as e:
-            raise os_problem(self.path, e) from e
+        self._output.write(data.data)
         if self._digest is not None:
             self._digest.update(data.data)
 
@@ -104,8 +103,4 @@ class VariantWriter:
             self._companion(".md5", self._digest.hexdigest().encode())
 
     def _companion(self, suffix, data):
-        with_suffix = self._output.also(self.path + suffix)
-        try:
-            with_suffix.handle.write(data)
-        except OSError as e:
-            raise os_problem(self.path + suffix, e) from e
+        self._output.also(self.path + suffix).write(data)
