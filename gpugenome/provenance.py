@@ -1,5 +1,6 @@
 """What was run, for the headers of outputs: @PG lines of SAM headers and the command line."""
 
+import os
 import shlex
 import sys
 
@@ -7,8 +8,8 @@ from gpugenome._version import __version__
 
 
 def command_line() -> str:
-    """The command as the user could type it again."""
-    return shlex.join(["gpugenome", *sys.argv[1:]])
+    """The command as the user could type it again, bytes that are no text (in the locale) as UTF-8 where they are that."""
+    return shlex.join(["gpugenome", *(os.fsencode(a).decode("utf-8", "replace") for a in sys.argv[1:])])
 
 
 def program_line(header_text: str, program: str, command: str | None = None, previous: bool = True) -> str:

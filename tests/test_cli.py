@@ -1,6 +1,7 @@
 """The command line: lazy imports, exit codes, version in one place."""
 
 import gzip
+import os
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pysam
 import pytest
 
 from gpugenome import __version__
@@ -110,3 +112,19 @@ def test_pipes(demo, tmp_path):
         assert [line for line in done.stderr.decode().splitlines() if "error" in line] == [f"gpugenome: error: {message}"] * bool(message)
         assert b"Traceback" not in done.stderr
     assert not any(tmp_path.iterdir())
+
+
+def test_names_that_are_not_ascii(demo, tmp_path):
+    folder = tmp_path / "sp ace é 日"
+    folder.mkdir()
+    reads, calls = folder / "ü.bam", folder / "ü.vcf"
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}  # arguments come as surrogates
+    golden = demo / "golden"
+    for arguments in (
+        ["sort", "-I", golden / "recalibrated.bam", "-O", reads],
+        ["selectvariants", "-V", golden / "calls.vcf.gz", "-O", calls],
+        ["selectvariants", "-V", calls, "-L", calls, "-O", folder / "again.vcf"],
+    ):
+        done = subprocess.run([sys.executable, "-m", "gpugenome.cli", *map(str, arguments)], capture_output=True, env=environment)
+        assert done.returncode == 0, done.stderr
+    assert "ü.bam" in pysam.AlignmentFile(reads).text

@@ -34,7 +34,7 @@ def read_known_variants(path: str, names, threads: int = 1) -> KnownVariants:
             raise InputError(path, "expected at least 8 tab-separated columns with a number as POS", f"record {seen + min(bad) + 1}")
         edges = [*np.flatnonzero(same == 0).tolist(), n]
         for a, b in zip(edges[:-1], edges[1:]):  # a pass for each contig
-            name = data[starts[a] : ends[a]].tobytes().split(b"\t", 1)[0].decode()
+            name = data[starts[a] : ends[a]].tobytes().split(b"\t", 1)[0].decode("latin-1")
             current = contigs.get(name, -1)
             if current < 0:
                 continue

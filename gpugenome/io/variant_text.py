@@ -42,7 +42,7 @@ class VariantText:
 
     def text(self, row: int, column: int) -> str:
         """One field as a string."""
-        return self.data[self.columns[row, column] : self.columns[row, column + 1] - 1].tobytes().decode()
+        return self.data[self.columns[row, column] : self.columns[row, column + 1] - 1].tobytes().decode("latin-1")
 
 
 def _ids(header, kind):
@@ -71,7 +71,7 @@ def read_variant_text(path: str, threads: int = 1) -> VariantText:
     if title < 0:
         raise InputError(path, "has no #CHROM line")
     stop = raw.find(b"\n", title + 1)
-    header = raw[: stop if stop >= 0 else len(raw)].decode().splitlines()
+    header = raw[: stop if stop >= 0 else len(raw)].decode("latin-1").splitlines()
     names = header[-1].rstrip().split("\t")
     if len(names) < 8:
         raise InputError(path, f"has {len(names)} columns in the #CHROM line, expected at least 8")
