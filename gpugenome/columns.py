@@ -14,6 +14,9 @@ FIXED = {
 """The fixed columns of a batch and their dtypes, in the order of `bam_records_cpu.decode_fixed`."""
 
 
+_SOFT_CLIP, _SKIP = 4, 3  # CIGAR operators S and N
+
+
 def text_values(texts) -> tuple[np.ndarray, np.ndarray]:
     """Strings as ragged bytes: (uint8 values, int64 offsets)."""
     raw = [t.encode() for t in texts]
@@ -107,6 +110,28 @@ def htsjdk_tags(batch: ReadBatch, threads: int = 1) -> ReadBatch:
     """The batch with every record's tags in htsjdk's order and types, which it gives to what it reads from or writes to SAM and CRAM."""
     no_tag = "\0\0"
     return edit_tags(batch, [no_tag], np.full((1, len(batch)), tag_kernel.REMOVE, np.int32), threads=threads)
+
+
+def htsjdk_long_cigars(batch: ReadBatch, threads: int = 1) -> ReadBatch:
+    """The batch with CIGARs of more than 65,535 operations (kept in CG behind a placeholder, 'xSyN') as htsjdk writes them.
+
+    It takes CG out of the tags and puts it back as an array of signed numbers, for which it orders and types all tags of the record anew.
+    """
+    rows = np.flatnonzero(batch.n_cigar == 2)
+    first = batch.cigar_start[rows]
+    rows = rows[(batch.data[first] & 15 == _SOFT_CLIP) & (batch.data[first + 4] & 15 == _SKIP)]
+    if not len(rows):
+        return batch
+    long = take(batch, rows, threads)
+    there = find_tag(long, "CG", threads) >= 0
+    if not there.any():
+        return batch
+    rows = rows[there]
+    long = htsjdk_tags(take(batch, rows, threads), threads)
+    long.data[find_tag(long, "CG", threads) + 3] = ord("i")  # behind "CGB"
+    index = np.arange(len(batch))
+    index[rows] = len(batch) + np.arange(len(rows))
+    return take(concat([batch, long]), index, threads)
 
 
 def ragged_bytes(batch: ReadBatch, what: str, threads: int = 1) -> tuple[np.ndarray, np.ndarray]:

@@ -1,11 +1,16 @@
 """Sorting and duplicate marking against Picard's outputs for the demo data, spilled and not, on one and more threads."""
 
+import gzip
 import hashlib
+import struct
 import subprocess
 import sys
 
+import numpy as np
 import pysam
 import pytest
+
+from gpugenome.cli import cli
 
 CASES = {"plain": [], "one thread": ["--threads", "1"], "spilled": ["--memory", "4M"]}
 
@@ -195,3 +200,21 @@ def test_library_without_a_unique_pair(tmp_path):
     run("markdup", "-I", tmp_path / "in.sam", "-O", tmp_path / "out.sam", "-M", tmp_path / "metrics")
     text = (tmp_path / "metrics").read_text()
     assert "\nl\t1\t1\t0\t0\t0\t1\t0\t0.666667\t0\n" in text and "\n1.0\t?\n" in text and "\n100.0\t?\n" in text
+
+
+@pytest.mark.parametrize("kind", ["sam", "bam"])
+def test_cigars_of_more_than_65535_operations(tmp_path, kind):
+    """As Picard SortSam: the CIGAR in CG as signed numbers, the tags in htsjdk's order and types; other records as they are."""
+    n = 33_000
+    rows = [f"long\t0\tc1\t10\t60\t{'1M1I' * n}\t*\t0\t0\t{'AC' * n}\t*\tNM:i:{n}\tXA:i:300\n",
+            "clip\t0\tc1\t5\t60\t1S3M\t*\t0\t0\tACGT\t*\tNM:i:0\n"]  # fmt: skip
+    made, source, out = tmp_path / "made.sam", tmp_path / f"source.{kind}", tmp_path / "out.bam"
+    made.write_text("@HD\tVN:1.6\n@SQ\tSN:c1\tLN:100000\n" + "".join(rows))
+    pysam.view("--no-PG", "-h", "-O", kind, "-o", str(source), str(made), catch_stdout=False)
+    cli.main(args=["sort", "-I", str(source), "-O", str(out)], standalone_mode=False)
+    data = gzip.decompress(out.read_bytes())
+    cigar = struct.pack("<I", 2 * n) + np.tile(np.array([1 << 4, 1 << 4 | 1], "<u4"), n).tobytes()
+    tags = b"XAs" + struct.pack("<h", 300) + b"CGBi" + cigar + b"NMS" + struct.pack("<H", n)
+    assert data.endswith(tags) and struct.pack("<2I", 2 * n << 4 | 4, n << 4 | 3) in data
+    with pysam.AlignmentFile(str(out)) as f:
+        assert [(r.query_name, len(r.cigartuples)) for r in f] == [("clip", 2), ("long", 2 * n)]

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from gpugenome.batch import Header, ReadBatch
-from gpugenome.columns import FIXED, concat, find_tag, htsjdk_tags, overlapping, set_tag, take, text_values
+from gpugenome.columns import FIXED, concat, find_tag, htsjdk_long_cigars, htsjdk_tags, overlapping, set_tag, take, text_values
 from gpugenome.errors import InputError, UserError
 from gpugenome.io.bai import BaiBuilder
 from gpugenome.io.bgzf import BLOCK_BYTES, BgzfReader, BgzfWriter
@@ -207,7 +207,7 @@ class Reader:
     def _to_batch(self, data, offset):
         batch = batch_from_records(data, offset, self.header, self.path, self._count, self.threads)
         self._count += len(batch)
-        return batch if self.is_bam else htsjdk_tags(batch, self.threads)
+        return htsjdk_long_cigars(batch if self.is_bam else htsjdk_tags(batch, self.threads), self.threads)
 
     def _split(self, chunks, max_reads):
         """Batches from inflated pieces that may cut records; a piece's last record that is cut goes before the next piece."""

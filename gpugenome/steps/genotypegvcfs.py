@@ -173,8 +173,7 @@ class JointGenotyper:
         if OLD_RAW_MQ in calls.numeric and self._reads_raw_mq:
             old = np.flatnonzero(calls.numeric[OLD_RAW_MQ][1] & calls.genotyped & (calls.raw_mq[:, 0] < 0))
             if len(old):
-                raise InputError(self._old_raw_path, f"has INFO {OLD_RAW_MQ} of an older GATK, expected {RAW_MQ}: call the GVCF anew, or "
-                                 "leave MQ out with --annotations-to-exclude RMSMappingQuality",
+                raise InputError(self._old_raw_path, f"has INFO {OLD_RAW_MQ} of an older GATK, expected {RAW_MQ}: call the GVCF anew",
                                  f"{self._contigs[ref_id]}:{int(calls.start[old[0]]) + 1}")  # fmt: skip
 
     def _strands(self, calls):
