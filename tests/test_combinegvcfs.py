@@ -49,6 +49,16 @@ def test_records_of_gatk(tmp_path, wanted, arguments):
     assert (tmp_path / "out.g.vcf.gz.tbi").exists()
 
 
+def test_lines_that_end_in_cr_lf(tmp_path):
+    """As GATK, which reads them as any others."""
+    given = []
+    for i, f in enumerate(FILES):
+        given += ["-V", tmp_path / f"{i}.g.vcf"]
+        given[-1].write_bytes(gzip.decompress(f.read_bytes()).replace(b"\n", b"\r\n"))
+    run("-R", ROOT / "data" / "reference.fa.gz", *given, "-O", tmp_path / "out.g.vcf.gz")
+    assert lines(tmp_path / "out.g.vcf.gz") == lines(JOINT / "combined.g.vcf.gz")
+
+
 def test_dbsnp_adds_a_header_line_only(tmp_path):
     """As GATK (12,783 records of two made samples)."""
     reference, known = ROOT / "data" / "reference.fa.gz", ROOT / "data" / "known_sites.vcf.gz"
