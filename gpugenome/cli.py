@@ -81,11 +81,15 @@ class _Ended(BaseException):
 _PATIENCE_S = 3.0
 
 
-def _give_up(number):
-    """End without the threads that do not come to an end, as one that waits for standard input; leave no temporary files."""
+def _remove_unfinished():
     outputs = sys.modules.get("gpugenome.io.outputs")
     if outputs:
         outputs.remove_unfinished()
+
+
+def _give_up(number):
+    """End without the threads that do not come to an end, as one that waits for standard input; leave no temporary files."""
+    _remove_unfinished()
     os._exit(128 + number)
 
 
@@ -137,6 +141,7 @@ def main(argv=None) -> None:
         click.echo(f"gpugenome: error: {e.format_message().replace(chr(10), ' ').rstrip('.')}{hint}", err=True)
         code = 2
     except _Ended as e:
+        _remove_unfinished()  # one that was just made when the signal came, and that nothing was to close yet
         code = 128 + e.args[0]
     except (_Unread, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -72,6 +72,15 @@ def test_a_signal_leaves_no_files(demo, tmp_path, number, code):
     assert not any(tmp_path.iterdir())
 
 
+def test_a_signal_while_a_file_is_made_leaves_none(demo, tmp_path):
+    reads, out = demo / "golden" / "recalibrated.bam", tmp_path / "out.bam"
+    code = ("import os, signal; real = os.fchmod; os.fchmod = lambda *a: (os.kill(os.getpid(), signal.SIGTERM), real(*a)); "
+            f"from gpugenome.cli import main; main(['sort', '-I', {str(reads)!r}, '-O', {str(out)!r}])")  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 143, done.stderr
+    assert not any(tmp_path.iterdir())
+
+
 def test_wrong_arguments_are_one_line(tmp_path):
     choice = ["markdup", "-I", "x", "-O", "y", "--tagging-policy", "Some"]
     for arguments in (["bqsr", "-O", "x"], ["sort", "--nothing"], choice, ["nothing"]):
