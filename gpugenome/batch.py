@@ -46,6 +46,11 @@ class ReadBatch:
     def nbytes(self) -> int:
         return sum(getattr(self, f.name).nbytes for f in fields(self)[:-1])
 
+    def name(self, i: int) -> str:
+        """The name of record i, for messages."""
+        start = int(self.offset[i]) + 36
+        return bytes(self.data[start : start + int(self.name_length[i]) - 1]).decode("ascii", "replace")
+
     # Where the variable fields of each record begin in `data`, int64[n].
     @property
     def name_start(self) -> np.ndarray:

@@ -2,7 +2,17 @@
 
 import click
 
-from gpugenome.commands.options import FastqCommand, alignment, check_input, check_output, compression, device, reference, threads
+from gpugenome.commands.options import (
+    FastqCommand,
+    alignment,
+    check_input,
+    check_output,
+    compression,
+    device,
+    reads_out,
+    reference,
+    threads,
+)
 
 
 def _read_groups(texts, reads):
@@ -103,7 +113,7 @@ def _index(genome, wanted: str | None, threads: int):
 @click.command(name="align", cls=FastqCommand, context_settings={"help_option_names": ["-h", "--help"]})
 @reference
 @alignment
-@click.option("--output", "-O", type=click.Path(), required=True, help="SAM, BAM or CRAM by extension; '-' is uncompressed BAM.")
+@reads_out()
 @compression
 @device
 @threads

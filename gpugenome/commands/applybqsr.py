@@ -2,15 +2,27 @@
 
 import click
 
-from gpugenome.commands.options import check_input, check_output, compression, gatk_command, intervals, memory, switch, threads, tmp_dir
+from gpugenome.commands.options import (
+    check_input,
+    check_output,
+    compression,
+    gatk_command,
+    intervals,
+    memory,
+    reads_in,
+    reads_out,
+    switch,
+    threads,
+    tmp_dir,
+)
 from gpugenome.gatk.defaults import IDLE_APPLYBQSR, UNSUPPORTED_APPLYBQSR
 
 
 @click.command(name="applybqsr", cls=gatk_command("ApplyBQSR", UNSUPPORTED_APPLYBQSR, IDLE_APPLYBQSR),
                context_settings={"help_option_names": ["-h", "--help"]})  # fmt: skip
-@click.option("--input", "-I", "inputs", type=click.Path(), multiple=True, required=True, help="SAM, BAM or CRAM; '-' is standard input.")
+@reads_in()
 @click.option("--bqsr-recal-file", "-bqsr", "table_path", type=click.Path(), required=True, help="Table of bqsr or BaseRecalibrator.")
-@click.option("--output", "-O", type=click.Path(), required=True, help="SAM, BAM or CRAM by extension; '-' is uncompressed BAM.")
+@reads_out()
 @click.option("--reference", "-R", type=click.Path(), help="Reference, needed for CRAM.")
 @click.option("--preserve-qscores-less-than", type=click.IntRange(0, 93), default=6, show_default=True)
 @click.option("--quantize-quals", type=int, default=0, show_default=True, help="Levels; 0 for none, negative for the table's own.")
@@ -20,9 +32,9 @@ from gpugenome.gatk.defaults import IDLE_APPLYBQSR, UNSUPPORTED_APPLYBQSR
 @switch("--use-original-qualities", "-OQ", text="Start from the OQ tag where there is one.")
 @click.option("--global-qscore-prior", type=float, default=-1.0, show_default=True)
 @switch("--allow-missing-read-group", text="Keep reads whose read group the table lacks.")
-@click.option("--create-output-bam-index", "-OBI", "index", type=bool, default=True, is_flag=False, flag_value=True, show_default=True)
+@switch("--create-output-bam-index", "-OBI", "index", default=True, show_default=True)
 @switch("--create-output-bam-md5", "-OBM", "md5", text="Also write .md5.")
-@click.option("--add-output-sam-program-record", "program", type=bool, default=True, is_flag=False, flag_value=True, show_default=True)
+@switch("--add-output-sam-program-record", "program", default=True, show_default=True)
 @compression
 @intervals
 @threads

@@ -2,14 +2,14 @@
 
 import click
 
-from gpugenome.commands.options import check_input, check_output, gatk_command, intervals, reference, switch, threads
+from gpugenome.commands.options import check_input, check_output, gatk_command, intervals, reads_in, reference, switch, threads
 from gpugenome.gatk.defaults import IDLE_BASERECALIBRATOR, UNSUPPORTED_BASERECALIBRATOR
 
 
 @click.command(name="bqsr", cls=gatk_command("BaseRecalibrator", UNSUPPORTED_BASERECALIBRATOR, IDLE_BASERECALIBRATOR),
                context_settings={"help_option_names": ["-h", "--help"]})  # fmt: skip
 @reference
-@click.option("--input", "-I", "inputs", type=click.Path(), multiple=True, required=True, help="SAM, BAM or CRAM; '-' is standard input.")
+@reads_in()
 @click.option("--known-sites", "sites", type=click.Path(), multiple=True, required=True, help="VCF or BED of known variants; repeatable.")
 @click.option("--output", "-O", type=click.Path(), required=True, help="The table (GATKReport); '-' is standard output.")
 @click.option("--mismatches-context-size", "-mcs", "context_size", type=click.IntRange(1, 13), default=2, show_default=True)

@@ -3,7 +3,7 @@
 import click
 
 from gpugenome.commands.joint_options import annotations, open_gvcfs, output, variants
-from gpugenome.commands.options import gatk_command, intervals, reference, threads, variant_output
+from gpugenome.commands.options import gatk_command, intervals, reference, switch, threads, variant_output
 from gpugenome.gatk.defaults import IDLE_JOINT, UNSUPPORTED_COMBINEGVCFS
 
 
@@ -13,8 +13,7 @@ from gpugenome.gatk.defaults import IDLE_JOINT, UNSUPPORTED_COMBINEGVCFS
 @variants
 @output
 @click.option("--dbsnp", "-D", type=click.Path(), help="Adds the header line of DB, as GATK, which puts no IDs in either.")
-@click.option("--convert-to-base-pair-resolution", type=bool, default=False, is_flag=False, flag_value=True,
-              help="A record for each position.")  # fmt: skip
+@switch("--convert-to-base-pair-resolution", text="A record for each position.")
 @click.option("--break-bands-at-multiples-of", type=click.IntRange(0), default=0, show_default=True,
               help="Cut reference blocks before multiples of this position.")  # fmt: skip
 @annotations

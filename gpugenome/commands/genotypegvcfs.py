@@ -3,7 +3,7 @@
 import click
 
 from gpugenome.commands.joint_options import annotations, open_gvcfs, output, variants
-from gpugenome.commands.options import device, gatk_command, intervals, reference, threads, variant_output
+from gpugenome.commands.options import device, gatk_command, intervals, reference, switch, threads, variant_output
 from gpugenome.gatk.defaults import IDLE_GENOTYPEGVCFS, UNSUPPORTED_GENOTYPEGVCFS
 
 
@@ -15,18 +15,16 @@ from gpugenome.gatk.defaults import IDLE_GENOTYPEGVCFS, UNSUPPORTED_GENOTYPEGVCF
 @click.option("--dbsnp", "-D", type=click.Path(), help="VCF whose IDs go into the ID column.")
 @click.option("--standard-min-confidence-threshold-for-calling", "-stand-call-conf", type=float, default=30.0, show_default=True,
               help="Least QUAL of a call.")  # fmt: skip
-@click.option("--include-non-variant-sites", "-all-sites", type=bool, default=False, is_flag=False, flag_value=True,
-              help="Also sites without a variant.")  # fmt: skip
+@switch("--include-non-variant-sites", "-all-sites", text="Also sites without a variant.")
 @click.option("--max-alternate-alleles", type=click.IntRange(1), default=6, show_default=True, help="Most ALT alleles to genotype.")
 @click.option("--sample-ploidy", "-ploidy", type=click.IntRange(1, 60), default=2, show_default=True,
               help="Ploidy of genotypes that do not show it.")  # fmt: skip
 @click.option("--heterozygosity", type=float, default=0.001, show_default=True, help="Prior of a SNP.")
 @click.option("--indel-heterozygosity", type=float, default=1.25e-4, show_default=True, help="Prior of an indel.")
 @click.option("--heterozygosity-stdev", type=float, default=0.01, show_default=True, help="Deviation of the prior.")
-@click.option("--only-output-calls-starting-in-intervals", "starting_in_intervals", type=bool, default=False, is_flag=False,
-              flag_value=True, help="Of what -L reads, write records that start inside.")  # fmt: skip
-@click.option("--keep-combined-raw-annotations", "-keep-combined", type=bool, default=False, is_flag=False, flag_value=True,
-              help="Keep the raw values of annotations that are finished, as RAW_MQandDP.")  # fmt: skip
+@switch("--only-output-calls-starting-in-intervals", "starting_in_intervals", text="Of what -L reads, write records that start inside.")
+@switch("--keep-combined-raw-annotations", "-keep-combined",
+        text="Keep the raw values of annotations that are finished, as RAW_MQandDP.")  # fmt: skip
 @annotations
 @variant_output
 @intervals

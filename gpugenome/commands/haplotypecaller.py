@@ -9,6 +9,7 @@ from gpugenome.commands.options import (
     device,
     intervals,
     memory,
+    reads_in,
     reference,
     switch,
     threads,
@@ -19,14 +20,13 @@ from gpugenome.commands.options import (
 
 @click.command(name="haplotypecaller", cls=GatkCommand, context_settings={"help_option_names": ["-h", "--help"]})
 @reference
-@click.option("--input", "-I", "inputs", type=click.Path(), multiple=True, required=True, help="SAM, BAM or CRAM; '-' is standard input.")
+@reads_in()
 @click.option("--output", "-O", type=click.Path(), required=True, help=".vcf or .vcf.gz; '-' is plain VCF on standard output.")
 @click.option("--dbsnp", "-D", type=click.Path(), help="VCF whose IDs go into the ID column.")
 @click.option("--alleles", type=click.Path(), help="VCF of alleles to call whatever their evidence.")
 @click.option("--bqsr-recal-file", "-bqsr", "table_path", type=click.Path(), help="Recalibrate qualities on the fly with this table.")
 @click.option("--bam-output", "-bamout", "bamout", type=click.Path(), help="Write haplotypes and realigned reads (BAM).")
-@click.option("--create-output-bam-index", "-OBI", "bamout_index", type=bool, default=True, is_flag=False, flag_value=True,
-              show_default=True, help="Also write .bai of --bam-output.")  # fmt: skip
+@switch("--create-output-bam-index", "-OBI", "bamout_index", text="Also write .bai of --bam-output.", default=True, show_default=True)
 @switch("--create-output-bam-md5", "-OBM", "bamout_md5", text="Also write .md5 of --bam-output.")
 @click.option("--assembly-region-out", type=click.Path(), help="Write the assembly regions (IGV format).")
 @caller_options

@@ -2,6 +2,8 @@
 
 import click
 
+from gpugenome.commands.options import switch
+
 variants = click.option("--variant", "-V", "variants", type=click.Path(), multiple=True, required=True,
                         help="GVCF, or cohort://STORE; repeatable.")  # fmt: skip
 output = click.option("--output", "-O", type=click.Path(), required=True, help=".vcf or .vcf.gz; '-' is plain VCF on standard output.")
@@ -13,8 +15,7 @@ def annotations(function):
         click.option("--annotation", "-A", "annotation", multiple=True, help="Annotation to add."),
         click.option("--annotation-group", "-G", "annotation_group", multiple=True, help="Group of annotations to add."),
         click.option("--annotations-to-exclude", "-AX", "annotations_to_exclude", multiple=True, help="Annotation to leave out."),
-        click.option("--disable-tool-default-annotations", type=bool, default=False, is_flag=False, flag_value=True,
-                     help="Leave all default annotations out."),
+        switch("--disable-tool-default-annotations", text="Leave all default annotations out."),
     ]  # fmt: skip
     for option in reversed(options):
         function = option(function)

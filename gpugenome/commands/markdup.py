@@ -2,14 +2,24 @@
 
 import click
 
-from gpugenome.commands.options import check_input, check_output, compression, gatk_command, memory, switch, threads, tmp_dir
+from gpugenome.commands.options import (
+    check_input,
+    check_output,
+    compression,
+    gatk_command,
+    memory,
+    reads_in,
+    reads_out,
+    switch,
+    threads,
+    tmp_dir,
+)
 from gpugenome.gatk.defaults import IDLE_MARKDUPLICATES, UNSUPPORTED_MARKDUPLICATES
 
 
 def _flag(name, default, help):
     """A Picard boolean: `--remove-duplicates` or `--REMOVE_DUPLICATES true`."""
-    return click.option("--" + name.replace("_", "-"), "--" + name.upper(), name, type=bool, default=default, is_flag=False,
-                        flag_value=True, show_default=True, help=help)  # fmt: skip
+    return switch("--" + name.replace("_", "-"), "--" + name.upper(), name, text=help, default=default, show_default=True)
 
 
 def _value(name, help, short=None, **more):
@@ -19,10 +29,8 @@ def _value(name, help, short=None, **more):
 
 @click.command(name="markdup", cls=gatk_command("MarkDuplicates", UNSUPPORTED_MARKDUPLICATES, IDLE_MARKDUPLICATES),
                context_settings={"help_option_names": ["-h", "--help"]})  # fmt: skip
-@click.option("--input", "--INPUT", "-I", "inputs", type=click.Path(), multiple=True, required=True,
-              help="SAM, BAM or CRAM; '-' is standard input.")  # fmt: skip
-@click.option("--output", "--OUTPUT", "-O", "output", type=click.Path(), required=True,
-              help="SAM, BAM or CRAM by extension; '-' is uncompressed BAM.")  # fmt: skip
+@reads_in("--INPUT")
+@reads_out("--OUTPUT")
 @click.option(
     "--metrics-file", "-M", "--METRICS_FILE", "metrics", type=click.Path(), help="Duplicate metrics in Picard's format."
 )

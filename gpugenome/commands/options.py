@@ -37,9 +37,21 @@ class Memory(click.ParamType):
         return size
 
 
-def switch(*names, text):
+def switch(*names, text=None, default=False, **more):
     """An option that is a flag and also takes true or false, as GATK's do."""
-    return click.option(*names, type=bool, default=False, is_flag=False, flag_value=True, help=text)
+    return click.option(*names, type=bool, default=default, is_flag=False, flag_value=True, help=text, **more)
+
+
+def reads_in(*more):
+    """-I: alignments of one or several files; the command gets `inputs`. more: other names of it."""
+    return click.option("--input", *more, "-I", "inputs", type=click.Path(), multiple=True, required=True,
+                        help="SAM, BAM or CRAM; '-' is standard input.")  # fmt: skip
+
+
+def reads_out(*more):
+    """-O: the alignments that are written; the command gets `output`. more: other names of it."""
+    return click.option("--output", *more, "-O", "output", type=click.Path(), required=True,
+                        help="SAM, BAM or CRAM by extension; '-' is uncompressed BAM.")  # fmt: skip
 
 
 class IdleValue(click.ParamType):
@@ -128,7 +140,7 @@ def variant_output(function):
         (("--create-output-variant-md5", "-OVM", "md5"), False, "Also write .md5."),
         (("--create-output-variant-index", "-OVI", "index"), True, "Also write .tbi (.idx for plain VCF)."),
     ):
-        function = click.option(*names, type=bool, default=default, is_flag=False, flag_value=True, show_default=True, help=text)(function)
+        function = switch(*names, text=text, default=default, show_default=True)(function)
     return function
 
 

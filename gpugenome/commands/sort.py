@@ -2,16 +2,25 @@
 
 import click
 
-from gpugenome.commands.options import check_input, check_output, compression, gatk_command, memory, switch, threads, tmp_dir
+from gpugenome.commands.options import (
+    check_input,
+    check_output,
+    compression,
+    gatk_command,
+    memory,
+    reads_in,
+    reads_out,
+    switch,
+    threads,
+    tmp_dir,
+)
 from gpugenome.gatk.defaults import IDLE_SORTSAM, UNSUPPORTED_SORTSAM
 
 
 @click.command(name="sort", cls=gatk_command("SortSam", UNSUPPORTED_SORTSAM, IDLE_SORTSAM),
                context_settings={"help_option_names": ["-h", "--help"]})  # fmt: skip
-@click.option("--input", "--INPUT", "-I", "inputs", type=click.Path(), multiple=True, required=True,
-              help="SAM, BAM or CRAM; '-' is standard input.")  # fmt: skip
-@click.option("--output", "--OUTPUT", "-O", "output", type=click.Path(), required=True,
-              help="SAM, BAM or CRAM by extension; '-' is uncompressed BAM.")  # fmt: skip
+@reads_in("--INPUT")
+@reads_out("--OUTPUT")
 @click.option("--sort-order", "--SORT_ORDER", "-SO", "order", type=click.Choice(["coordinate", "queryname", "natural"]),
               default="coordinate", show_default=True, help="queryname: Picard's order; natural: samtools sort -n.")  # fmt: skip
 @click.option("--ties", type=click.Choice(["picard", "input"]), default="picard", show_default=True,

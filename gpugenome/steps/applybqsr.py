@@ -157,9 +157,7 @@ class Recalibrator:
             bad = run_chunks(recalibrate, len(batch), threads, mine, *tables, *self._wide)
         if max(bad, default=-1) >= 0:
             i = max(bad) // 2
-            at = batch.offset[i] + 36
-            name = bytes(batch.data[at : at + int(batch.name_length[i]) - 1]).decode("ascii", "replace")
-            raise UserError(f"read {name}: is longer than the table's maximum cycle {self._settings[1]}")
+            raise UserError(f"read {batch.name(i)}: is longer than the table's maximum cycle {self._settings[1]}")
 
     def _recalibrate_there(self, twin, batch, tables, threads):
         """Recalibrate where the batch is on a GPU, for the last time, and take the qualities into the arena; tags are not read there."""

@@ -167,9 +167,7 @@ class TableBuilder:
 
     def _check_cycles(self, batch, bad):
         if bad >= 0:
-            at = batch.offset[bad] + 36
-            name = bytes(batch.data[at : at + int(batch.name_length[bad]) - 1]).decode("ascii", "replace")
-            raise UserError(f"read {name}: is longer than the maximum cycle {self._settings[1]} (--maximum-cycle-value)")
+            raise UserError(f"read {batch.name(bad)}: is longer than the maximum cycle {self._settings[1]} (--maximum-cycle-value)")
 
     def _merge(self):
         """Make one of the parts of listed contexts."""

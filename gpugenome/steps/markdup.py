@@ -345,7 +345,7 @@ class _Ends:
             ends["group"] = np.where(found, libraries.number_of_group[part.read_group + 2], -1)
         i = int(read_ends_cpu.first_problem(ends))
         if i >= 0:
-            raise UserError(f"{self._source}: record {base + i + 1} ({_name(part, i)}): {PROBLEMS[int(ends['problem'][i])]}")
+            raise UserError(f"{self._source}: record {base + i + 1} ({part.name(i)}): {PROBLEMS[int(ends['problem'][i])]}")
         own = ends["index"] + base
         ends["index"] = self._runs(part) if self._by_name else own
         if self._by_name:
@@ -372,7 +372,7 @@ def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_na
         fault = joiner.add(ends)
         if fault >= 0:
             raise UserError(
-                f"{source}: record {fault + 1} ({_name(part, fault - base)}): a second record of this read waits for the same mate"
+                f"{source}: record {fault + 1} ({part.name(fault - base)}): a second record of this read waits for the same mate"
             )
     return _mark(joiner, made, header, options, threads)
 
@@ -387,11 +387,6 @@ def _ends(batch, settings, libraries, threads):
         (ends,) = twin.take(out)
         del out
     return ends
-
-
-def _name(batch, i):
-    a = int(batch.offset[i]) + 36
-    return bytes(batch.data[a : a + int(batch.name_length[i]) - 1]).decode("ascii", "replace")
 
 
 def _members(order, start):

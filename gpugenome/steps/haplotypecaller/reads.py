@@ -114,9 +114,7 @@ class ReadSelector:
             kernel.NUCLEOTIDE, base, qual, base_offset, cigar, cigar_offset, name, name_offset,
         )  # fmt: skip
         if max(bad, default=-1) >= 0:
-            at = batch.offset[max(bad)] + 36
-            text = bytes(batch.data[at : at + int(batch.name_length[max(bad)]) - 1]).decode("ascii", "replace")
-            raise UserError(f"read {text}: its sequence holds '=', expected bases")
+            raise UserError(f"read {batch.name(max(bad))}: its sequence holds '=', expected bases")
         group = batch.read_group[rows]
         tag, tag_offset = np.empty(0, np.uint8), np.zeros(len(rows) + 1, np.int64)
         if o.with_tags:
