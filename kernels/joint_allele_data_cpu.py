@@ -46,11 +46,15 @@ def _source(t, e, r, code, map_offset, source, data, allele_offset, allele_start
 
 @jit
 def sum_parts(begin, end, entry_offset, entry_row, pos, row_start, data, allele_offset, allele_start, allele_length, out_offset, code,
-              map_offset, source, start, length, width, out, present):  # fmt: skip
-    """Sums by allele of `width` comma-separated numbers: out float64[alleles, width], present uint8 by record. start, length: text."""
+              map_offset, source, start, length, width, out, present, empty):  # fmt: skip
+    """Sums by allele of `width` comma-separated numbers: out float64[alleles, width], present uint8 by record. start, length: text.
+
+    empty: uint8 by allele, whether the text of each row that has the allele is empty; where no row has it, it stays as it is.
+    """
     for i in range(begin, end):
         present[i] = 0
         out[out_offset[i] : out_offset[i + 1]] = 0.0
+        numbers = np.zeros(out_offset[i + 1] - out_offset[i], np.uint8)
         for e in range(entry_offset[i], entry_offset[i + 1]):
             r = entry_row[e]
             if row_start[r] != pos[i] or length[r] < 0:
@@ -60,6 +64,9 @@ def sum_parts(begin, end, entry_offset, entry_row, pos, row_start, data, allele_
                 row = out_offset[i] + t
                 j = _source(t, e, r, code[row], map_offset, source, data, allele_offset, allele_start, allele_length)
                 at, last = _part(data, start[r], length[r], j) if j >= 0 else (np.int64(-1), np.int64(-1))
+                numbers[t] |= at < last
+                if j >= 0:
+                    empty[row] = not numbers[t]
                 k = 0
                 while 0 <= at < last and k < width:
                     stop = at
@@ -246,3 +253,30 @@ def inbreeding(begin, end, allele_offset, gt, gq, pl, pl_offset, out, samples_us
             else:
                 f = count[b] / called
                 out[allele_offset[i] + b] = 1.0 - het[b] / (2.0 * (1.0 - f) * f * used)
+
+
+@jit
+def blank_parts(begin, end, data, start, length, delimiter, offset, blank, mark):
+    """Make parts of rows of text `mark` (a byte; 0: nothing), in place. Part k of row i is value offset[i] + k; blank: uint8 by value."""
+    for i in range(begin, end):
+        at = to = start[i]
+        last = start[i] + length[i]
+        value = offset[i]
+        while at < last:
+            stop = at
+            while stop < last and data[stop] != delimiter:
+                stop += 1
+            if blank[value]:
+                if mark > 0:
+                    data[to] = mark
+                    to += 1
+            else:
+                for x in range(at, stop):
+                    data[to] = data[x]
+                    to += 1
+            if stop < last:
+                data[to] = delimiter
+                to += 1
+            value += 1
+            at = stop + 1
+        length[i] = min(length[i], to - start[i])

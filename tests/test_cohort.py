@@ -96,6 +96,32 @@ def test_stores_are_merged_as_genomicsdb(tmp_path):
         assert line.split("\t")[4].split(",") == expected and line.split("\t")[-1] == missing
 
 
+@pytest.mark.parametrize("more", [[], ["--include-non-variant-sites", "-L", "demo1:1000-1003"]], ids=["variants", "all-sites"])
+def test_strand_tables_are_those_of_genomicsdb(tmp_path, more):
+    """The * of a deletion that began before has no strand table: '.' from GenomicsDB, 0,0 from CombineGVCFs (both seen in GATK)."""
+    header = [x for x in gzip.decompress(FILES["t0"].read_bytes()).decode().splitlines() if x.startswith("##")]
+    header += [f'##INFO=<ID={k},Number=1,Type=String,Description="x">' for k in ("AS_SB_TABLE", "AS_RAW_MQ")]
+    bases = Reference(str(REFERENCE)).bases_upper_acgtn(0).tobytes().decode()
+    snp = next(b for b in "ACGT" if b != bases[1002])
+    raw = "AS_RAW_MQ=36000.00|36000.00|0.00;AS_SB_TABLE=5,5|5,5|0,0;DP=20;RAW_MQandDP=72000,20"
+    values = "GT:AD:DP:GQ:PL:SB\t0/1:10,10,0:20:99:300,0,300,330,330,660:5,5,5,5"
+    for name, at, ref, alt in (("a", 999, bases[999:1004], bases[999]), ("b", 1002, bases[1002], snp)):
+        title = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t" + name
+        record = f"demo1\t{at + 1}\t.\t{ref}\t{alt},<NON_REF>\t300\t.\t{raw}\t{values}"
+        (tmp_path / f"{name}.g.vcf").write_text("\n".join([*header, title, record, ""]))
+    files = [tmp_path / f"{name}.g.vcf" for name in "ab"]
+    cohort("add", tmp_path / "store", *files, "-R", REFERENCE)
+    for inputs, fs, sor in ((files, "0.000", "0.693"), ([f"cohort://{tmp_path / 'store'}"], ".", ".")):
+        run("genotypegvcfs", "-R", REFERENCE, *(w for f in inputs for w in ("-V", f)), "-O", tmp_path / "o.vcf", "-G", "StandardAnnotation",
+            "-G", "AS_StandardAnnotation", *more)  # fmt: skip
+        line = records(tmp_path / "o.vcf")[-1].split("\t")
+        info, star = dict(x.split("=") for x in line[7].split(";")), line[4].split(",").index("*")
+        assert line[1] == "1003" and len(line[4].split(",")) == 2
+        for key, wanted, other in (("AS_FS", fs, "0.000"), ("AS_SOR", sor, "0.693"), ("AS_MQ", "0.00", "60.00")):
+            found = info[key].split(",")
+            assert found[star] == wanted and found[1 - star] == other
+
+
 def test_intervals_read_their_windows_only(tmp_path, monkeypatch):
     monkeypatch.setattr("gpugenome.io.cohort.GROUPS_PER_FILE", 3)
     names = ["demo1", "demo2"]

@@ -76,7 +76,7 @@ class GvcfCombiner:
         return GvcfInput(file, np.arange(len(self._samples), dtype=np.int32), self._bases_of)
 
     def _format(self, swept: Swept) -> RecordLines:
-        r = merge(swept.rows, swept.entries, len(self._samples), COMBINE, self._threads)
+        r = merge(swept.rows, swept.entries, len(self._samples), COMBINE, self._threads, self._by_sample)
         n, is_block, threads = len(r), swept.is_block, self._threads
         ref_length = np.diff(r.allele_base_offset)[r.allele_offset[:-1]].astype(np.int32)
         end = np.where(is_block, swept.end, r.start + ref_length).astype(np.int32)

@@ -129,7 +129,7 @@ class JointGenotyper:
         if len(inputs) > 1:
             for s in GvcfSweep(inputs, self._keys, self._bases_of, intervals, blocks=False, default_ploidy=ploidy, threads=threads,
                                by_sample=self._by_sample):  # fmt: skip
-                records = merge(s.rows, s.entries, samples, COMBINE_AND_GENOTYPE, threads)
+                records = merge(s.rows, s.entries, samples, COMBINE_AND_GENOTYPE, threads, self._by_sample)
                 records.numeric = {k: v if self._keys.numeric[k] else printed(*v) for k, v in records.numeric.items()}
                 yield s.ref_id, records
             return

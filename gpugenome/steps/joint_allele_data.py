@@ -6,7 +6,8 @@ import numpy as np
 
 from gpugenome.kernels import joint_allele_data_cpu as kernel
 from gpugenome.kernels.launch import run_chunks
-from gpugenome.variant_fields import FIXED, INT, TEXT, Field
+from gpugenome.kernels.vcf_text_cpu import compact
+from gpugenome.variant_fields import FIXED, INT, TEXT, Field, render
 
 SUMS = {"AS_RAW_MQ": 1, "AS_SB_TABLE": 2}
 """Raw keys that are sums by allele, with how many numbers an allele has."""
@@ -26,15 +27,16 @@ class Histograms:
 
 @dataclass
 class AlleleData:
-    """Raw values of n records: sums, key -> (float64[alleles, width], uint8[n] present); histograms by key. allele_offset: int64[n + 1]."""
+    """Raw values of n records: sums, key -> (float64[alleles, width], uint8[n] present, uint8[alleles] empty, whose text has no number);
+    histograms by key. allele_offset: int64[n + 1]."""
 
     allele_offset: np.ndarray
-    sums: dict[str, tuple[np.ndarray, np.ndarray]]
+    sums: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
     histograms: dict[str, Histograms]
 
     def take(self, records: np.ndarray, alleles: np.ndarray, allele_offset: np.ndarray) -> "AlleleData":
         """Values of some records and of these of their alleles (int64 rows; allele_offset: of the new records)."""
-        sums = {key: (values[alleles], present[records]) for key, (values, present) in self.sums.items()}
+        sums = {key: (values[alleles], present[records], empty[alleles]) for key, (values, present, empty) in self.sums.items()}
         return AlleleData(allele_offset, sums, {
             key: Histograms(h.present[records], h.room[alleles], h.bins, h.counts, h.size[alleles]) for key, h in self.histograms.items()
         })  # fmt: skip
@@ -55,14 +57,17 @@ def _offsets(lengths):
     return out
 
 
-def merge_allele_data(columns, allele_offset: np.ndarray, where, threads: int) -> AlleleData:
-    """Raw values of merged records. columns: raw key -> TextColumn by source row. where: the kernels' arguments on entries and alleles."""
+def merge_allele_data(columns, allele_offset: np.ndarray, where, none_is_empty: bool, threads: int) -> AlleleData:
+    """Raw values of merged records. columns: raw key -> TextColumn by source row. where: the kernels' arguments on entries and alleles.
+
+    none_is_empty: sums of an allele that no row has are empty, as GenomicsDB gives them; CombineGVCFs gives 0.
+    """
     out, n, alleles = AlleleData(allele_offset, {}, {}), len(allele_offset) - 1, int(allele_offset[-1])
     for key, column in columns.items():
         if key in SUMS:
-            values, present = np.zeros((alleles, SUMS[key])), np.empty(n, np.uint8)
-            run_chunks(kernel.sum_parts, n, threads, *where, column.start, column.length, SUMS[key], values, present)
-            out.sums[key] = values, present
+            values, present, empty = np.zeros((alleles, SUMS[key])), np.empty(n, np.uint8), np.full(alleles, none_is_empty, np.uint8)
+            run_chunks(kernel.sum_parts, n, threads, *where, column.start, column.length, SUMS[key], values, present, empty)
+            out.sums[key] = values, present, empty
             continue
         none, present, size = np.zeros(1, np.int64), np.zeros(n, np.uint8), np.zeros(alleles, np.int64)
         most = max([0, *run_chunks(kernel.histograms, n, threads, *where, column.start, column.length, none, none, none, size, present)])
@@ -88,17 +93,37 @@ def raw_fields(data: AlleleData, threads: int) -> list[Field]:
     """The raw values as INFO fields of the records."""
     allele_offset = data.allele_offset
     n, count, fields = len(allele_offset) - 1, np.diff(allele_offset), []
-    for key, (values, present) in data.sums.items():
+    for key, (values, present, empty) in data.sums.items():
         given = np.repeat(present > 0, count)
         offset = _offsets(np.where(present > 0, count * SUMS[key], 0))
-        kind, decimals = (FIXED, 2) if key == "AS_RAW_MQ" else (INT, 0)
-        fields.append(Field(key, kind, values[given].reshape(-1), offset, decimals, group=SUMS[key]))
+        if key == "AS_RAW_MQ":
+            fields.append(Field(key, FIXED, values[given].reshape(-1), offset, 2, group=SUMS[key]))
+        else:
+            field = Field(key, INT, values[given].reshape(-1), offset, group=SUMS[key])
+            fields.append(with_blanks(field, offset // SUMS[key], empty[given], "", threads))
     for key, h in data.histograms.items():
         def write(*more, h=h):
             run_chunks(kernel.render_histograms, n, threads, allele_offset, h.present, h.room, h.bins, h.counts, h.size, *more)
 
         fields.append(Field(key, TEXT, *_text(n, threads, write)))
     return fields
+
+
+def with_blanks(field: Field, offset: np.ndarray, blank: np.ndarray, mark: str, threads: int) -> Field:
+    """A field with `mark` (a character at most) in place of some values.
+
+    offset: int64[n + 1], the rows' values, or groups of them; blank: bool or uint8 by value or group.
+    """
+    if not blank.any():
+        return field
+    column, n = render(field, threads), len(offset) - 1
+    length = column.length.copy()
+    run_chunks(kernel.blank_parts, n, threads, column.data, column.start, length, ord("|" if field.group else ","), offset,
+               blank.astype(np.uint8), ord(mark or "\0"))  # fmt: skip
+    start = _offsets(np.maximum(length, 0))
+    out = np.empty(int(start[-1]), np.uint8)
+    run_chunks(compact, n, threads, column.data, column.start, out, start)
+    return Field(field.key, TEXT, out, start)
 
 
 def median_field(key: str, h: Histograms, present: np.ndarray, allele_offset: np.ndarray, allele_row: np.ndarray, threads: int) -> Field:

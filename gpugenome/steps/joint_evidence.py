@@ -6,7 +6,7 @@ import numpy as np
 
 from gpugenome.gatk.annotations.strand_bias import FISHER_MIN_READS
 from gpugenome.steps.call_evidence import CallEvidence, row_sums
-from gpugenome.steps.joint_allele_data import SUMS, allele_inbreeding, median_field
+from gpugenome.steps.joint_allele_data import SUMS, allele_inbreeding, median_field, with_blanks
 from gpugenome.steps.joint_records import offsets
 from gpugenome.variant_fields import Field
 
@@ -79,20 +79,23 @@ class JointEvidence(CallEvidence):
 
     # Allele-specific values
 
-    def by_alt(self, key: str, kind: str, values: np.ndarray, present: np.ndarray, decimals: int) -> Field:
-        """A field of the ALTs' values where `present` (bool[c]). values: by allele."""
+    def by_alt(self, key: str, kind: str, values: np.ndarray, present: np.ndarray, decimals: int,
+               missing: np.ndarray | None = None) -> Field:  # fmt: skip
+        """A field of the ALTs' values where `present` (bool[c]). values: by allele; missing: uint8 by allele, printed as '.'."""
         is_alt = np.ones(len(values), bool)
         is_alt[self.calls.allele_offset[:-1]] = False
         field = self.rows_where(key, kind, values[is_alt], self.n_alleles - 1, present)
         field.decimals = decimals
-        return field
+        if missing is None:
+            return field
+        return with_blanks(field, field.offset, missing[is_alt][np.repeat(present, self.n_alleles - 1)], ".", self._threads)
 
-    def allele_sums(self, key: str) -> tuple[np.ndarray, np.ndarray]:
-        """(float64[alleles, width], bool[c] present) of a raw key."""
-        found = self.calls.allele_data.sums.get(key)
+    def allele_sums(self, key: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(float64[alleles, width], bool[c] present, uint8[alleles] without a number) of a raw key."""
+        found, rows = self.calls.allele_data.sums.get(key), self.calls.allele_row
         if found is None:
-            return np.zeros((len(self.calls.allele_row), SUMS[key])), np.zeros(len(self.calls), bool)
-        return found[0][self.calls.allele_row], found[1][self.calls.record] > 0
+            return np.zeros((len(rows), SUMS[key])), np.zeros(len(self.calls), bool), np.zeros(len(rows), np.uint8)
+        return found[0][rows], found[1][self.calls.record] > 0, found[2][rows]
 
     def allele_medians(self, key: str, raw: str) -> list[Field]:
         """Medians of the ALTs' histograms."""
@@ -100,12 +103,12 @@ class JointEvidence(CallEvidence):
         return [] if h is None else [median_field(key, h, h.present[c.record], c.allele_offset, c.allele_row, self._threads)]
 
     @cached_property
-    def allele_strand_bias(self) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
-        """((FS, SOR) of each allele against REF, bool[c] present)."""
-        table, present = self.allele_sums("AS_SB_TABLE")
+    def allele_strand_bias(self) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray]:
+        """((FS, SOR) of each allele against REF, bool[c] present, uint8 by allele: there is no table)."""
+        table, present, empty = self.allele_sums("AS_SB_TABLE")
         ref = np.repeat(table[self.calls.allele_offset[:-1]], self.n_alleles, axis=0)
         tables = np.concatenate([ref, table], 1).astype(np.int64)
-        return self.strand_tests(tables, tables), present
+        return self.strand_tests(tables, tables), present, empty
 
     def _over_samples(self, chosen):
         """int64 by allele: the sum of AD over the samples chosen (bool[c, s])."""

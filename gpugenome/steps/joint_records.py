@@ -380,11 +380,11 @@ def _sums(values, entries, rows):
     return out, np.bincount(record[here], minlength=len(entries))
 
 
-def merge(rows: SourceRows, entries: Entries, samples: int, mode: int, threads: int = 1) -> JointRecords:
+def merge(rows: SourceRows, entries: Entries, samples: int, mode: int, threads: int = 1, by_sample: bool = False) -> JointRecords:
     """Output records of source rows.
 
     mode: GENOTYPE, COMBINE_AND_GENOTYPE or COMBINE of `kernels.joint_merge_cpu`. Genotypes of several files are no-calls, those of one
-    file stay if they say something.
+    file stay if they say something. by_sample: AS_SB_TABLE of an allele that only other positions have is empty, as GenomicsDB gives it.
 
     Raises
     ------
@@ -427,7 +427,7 @@ def merge(rows: SourceRows, entries: Entries, samples: int, mode: int, threads: 
         texts={k: TextColumn(c.data, _taken(c.start, kept, 0), _taken(c.length, kept, -1)) for k, c in rows.texts.items()},
         depth=_depths(rows, entries), numeric=_numeric(rows, entries, threads), raw_mq=raw, ids=_ids(rows, entries, threads),
         allele_data=merge_allele_data(rows.allele_raw, allele_offset, (entries.offset, entries.row, entries.pos, rows.start, *rows.alleles,
-                                                                       allele_offset, code, map_offset, source), threads),
+                                                                       allele_offset, code, map_offset, source), by_sample, threads),
     )  # fmt: skip
 
 

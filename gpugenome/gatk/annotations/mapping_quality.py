@@ -20,7 +20,7 @@ def _of_raw_sums(e):
 
 
 def _of_raw_sums_by_allele(e):
-    squares, present = e.allele_sums("AS_RAW_MQ")
+    squares, present, _ = e.allele_sums("AS_RAW_MQ")
     with np.errstate(invalid="ignore", divide="ignore"):
         return [e.by_alt("AS_MQ", FIXED, np.sqrt(squares[:, 0] / e.summed_allele_depth), present, 2)]
 

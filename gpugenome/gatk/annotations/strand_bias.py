@@ -28,8 +28,8 @@ def _allele_table(e):
 
 
 def _by_alt(e, key, which):
-    tests, present = e.allele_strand_bias
-    return [e.by_alt(key, FIXED, tests[which], present, 3)]
+    tests, present, empty = e.allele_strand_bias
+    return [e.by_alt(key, FIXED, tests[which], present, 3, empty)]
 
 
 _TABLE_LINE = field_line(
