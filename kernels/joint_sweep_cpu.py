@@ -409,8 +409,8 @@ def sweep(key, start, end, variant, file, next_row, last_row, heap, state, rows,
 
 
 @jit
-def walk(start, end, first, from_position, limit, most, inside_first, inside_last, pos, offset, row):
-    """The records of each covered position of a contig: the one that starts there, else all that cover it.
+def walk(start, end, first, from_position, limit, most, inside_first, inside_last, every, pos, offset, row):
+    """The records of each covered position of a contig: the one that starts there, else all that cover it; with `every` always these.
 
     start, end: int32, rows sorted by start, from `first` on. Positions from `from_position` (0-based) below `limit`, at most `most`, inside
     the intervals (none: everywhere). Output: pos int32; offset int64, row int64 (as much as fits: the walk stops before a position that
@@ -434,7 +434,7 @@ def walk(start, end, first, from_position, limit, most, inside_first, inside_las
         m, starts, nearest = offset[found], 0, np.int64(-1)
         k = first
         while k < n and start[k] <= p:
-            if start[k] == p:
+            if start[k] == p and not every:
                 starts += 1
                 nearest = k
             elif end[k] > p:

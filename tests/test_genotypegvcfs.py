@@ -96,6 +96,25 @@ def test_all_sites(reference, tmp_path, inputs):
           "demo2:10100-10600")  # fmt: skip
 
 
+@pytest.mark.parametrize("inputs", [["-V", JOINT / "combined_as.g.vcf.gz"], SEVERAL], ids=["combined", "several"])
+def test_places_that_are_always_written(reference, tmp_path, inputs):
+    """Also where -L begins inside a deletion; places under one hold the samples twice, in GATK as here."""
+    places = [w for place in ("demo1:20340-20420", "demo1:24010-24030", "demo2:10100-10150") for w in ("--force-output-intervals", place)]
+    kept = [w for name in ("RMSMappingQuality", "AS_FisherStrand") for w in ("--keep-specific-combined-raw-annotation", name)]
+    check(reference, tmp_path, "forced.vcf.gz", *inputs, "-G", "StandardAnnotation", "-G", "AS_StandardAnnotation", *places, *kept, "-L",
+          "demo1:20000-22500", "-L", "demo1:24012-24600", "-L", "demo2:10000-10600", "--call-genotypes", "false")  # fmt: skip
+
+
+def test_raw_annotations_where_no_alt_is_left(reference, tmp_path):
+    """AS_QUAL of the site and empty histograms, as GATK writes them."""
+    out = tmp_path / "out.vcf"
+    run("-R", reference, "-V", JOINT / "combined_as.g.vcf.gz", "-O", out, "-G", "StandardAnnotation", "-G", "AS_StandardAnnotation",
+        "-keep-combined", "--include-non-variant-sites", "-stand-call-conf", 1e6)  # fmt: skip
+    found = [dict(x.partition("=")[::2] for x in line.split("\t")[7].split(";")) for line in lines(out) if "AS_RAW_MQ=" in line]
+    assert len(found) > 20 and all(x["AS_RAW_BaseQRankSum"] == "" and "|" not in x["AS_RAW_MQ"] for x in found)
+    assert {x["AS_QUAL"] == "." for x in found} == {True, False}
+
+
 def test_one_tetraploid_sample(reference, tmp_path):
     check(reference, tmp_path, "tetraploid.vcf.gz", "-V", JOINT / "t0.g.vcf.gz", "-ploidy", 4)
 
@@ -186,8 +205,16 @@ def test_a_sample_twice_is_refused(reference, tmp_path):
 
 def test_arguments_of_gatk_that_are_missing_are_named(reference, tmp_path):
     gvcf = DEMO / "golden" / "calls.g.vcf.gz"
-    with pytest.raises(UserError, match="--force-output-intervals: this argument of GATK GenotypeGVCFs is not supported"):
+    with pytest.raises(UserError, match="--merge-input-intervals: this argument of GATK GenotypeGVCFs is not supported"):
+        run("-R", reference, "-V", gvcf, "-O", tmp_path / "out.vcf", "--merge-input-intervals")
+    with pytest.raises(UserError, match="--force-output-intervals: not with --include-non-variant-sites"):
+        run("-R", reference, "-V", gvcf, "-O", tmp_path / "out.vcf", "--force-output-intervals", "demo1", "-all-sites")
+    with pytest.raises(UserError, match="x: "):
         run("-R", reference, "-V", gvcf, "-O", tmp_path / "out.vcf", "--force-output-intervals", "x")
+    with pytest.raises(UserError, match="annotation AS_FisherStrand: expected one of the annotations of this run"):
+        run("-R", reference, "-V", gvcf, "-O", tmp_path / "out.vcf", "-keep-specific-combined", "AS_FisherStrand")
+    with pytest.raises(UserError, match="--annotations-to-exclude RMSMappingQuality: GATK's tools refuse"):
+        run("-R", reference, "-V", gvcf, "-O", tmp_path / "out.vcf", "-AX", "RMSMappingQuality")
     with pytest.raises(UserError, match="UniqueAltReadCount: needs reads"):
         run("-R", reference, "-V", gvcf, "-O", tmp_path / "out.vcf", "-A", "UniqueAltReadCount")
     with pytest.raises(UserError, match="--annotation Nothing: not known"):

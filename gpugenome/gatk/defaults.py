@@ -76,6 +76,7 @@ IDLE_APPLYBQSR = {**IDLE, **_IDLE_WITHOUT_VARIANTS}
 IDLE_JOINT = {**IDLE, **_IDLE_WITHOUT_READS}
 IDLE_SELECTVARIANTS = {
     **IDLE_JOINT,
+    "call-genotypes": ("", bool),
     "genomicsdb-shared-posixfs-optimizations": ("", bool),
     "genomicsdb-use-gcs-hdfs-connector": ("", bool),
 }
@@ -293,12 +294,9 @@ UNSUPPORTED_GENOTYPEGVCFS = {
     **_UNSUPPORTED_JOINT,
     "allele-fraction-error": "",
     "annotate-with-num-discovered-alleles": "",
-    "call-genotypes": "",
-    "force-output-intervals": "",
     "genomicsdb-max-alternate-alleles": "",
     "genomicsdb-use-bcf-codec": "",
     "genotype-assignment-method": "gam",
-    "keep-specific-combined-raw-annotation": "keep-specific-combined",
     "merge-input-intervals": "",
     "population-callset": "population",
     "tumor-lod-to-emit": "emit-lod",

@@ -11,6 +11,7 @@ from gpugenome.gatk import vcf_lines
 from gpugenome.gatk.annotations import joint_annotations
 from gpugenome.gatk.annotations.annotation import ALLELE_SPECIFIC
 from gpugenome.gatk.annotations.depths import COVERAGE
+from gpugenome.gatk.annotations.mapping_quality import RMS_MAPPING_QUALITY
 from gpugenome.gatk.annotations.quality_by_depth import jittered
 from gpugenome.gatk.java import JavaRandom
 from gpugenome.io.variant_records import VariantHeader
@@ -22,7 +23,7 @@ from gpugenome.known_variants import with_known_ids
 from gpugenome.steps.combinegvcfs import GvcfCombiner
 from gpugenome.steps.gvcf_inputs import GvcfInput, starting_in
 from gpugenome.steps.haplotypecaller.blocks import RecordLines
-from gpugenome.steps.joint_allele_data import raw_fields
+from gpugenome.steps.joint_allele_data import raw_fields, with_blanks
 from gpugenome.steps.joint_calls import GenotypeOptions, GenotypingState, JointCalls, call, ragged_rows, without_evidence
 from gpugenome.steps.joint_evidence import JointEvidence
 from gpugenome.steps.joint_records import MAX_PRINTED_GQ, RAW_MQ, Entries, InputKeys, JointRecords, merge, offsets, source_rows
@@ -61,7 +62,8 @@ def annotations_of(options: GenotypeOptions):
 
     Raises
     ------
-    UserError: see `gatk.annotations.chosen_annotations`; an annotation that GATK cannot work out without reads.
+    UserError: see `gatk.annotations.chosen_annotations`; an annotation that GATK cannot work out without reads; one to keep that is not
+    among them.
     """
     chosen = joint_annotations(
         annotation=options.annotation, annotation_group=options.annotation_group, annotations_to_exclude=options.annotations_to_exclude,
@@ -70,6 +72,9 @@ def annotations_of(options: GenotypeOptions):
     for a in chosen:
         if a.name in NEEDS_READS:
             raise UserError(f"--annotation {a.name}: needs reads, of which there are none (GATK ends in an exception)")
+    for name in options.keep_specific_combined_raw_annotation:
+        if all(a.name != name for a in chosen):
+            raise UserError(f"--keep-specific-combined-raw-annotation {name}: expected one of the annotations of this run")
     return chosen
 
 
@@ -92,12 +97,13 @@ class JointGenotyper:
     samples: names in the order of the records' columns. keys: of the inputs. contigs: names. bases_of(ref_id): uint8, upper-case bases.
     dbsnp: `known_variants.KnownVariants` or None. backend: as of `joint_calls.call`. by_sample: several files are merged as GenomicsDB
     does, else as CombineGVCFs: the order of ALTs is another, and the GT of a sample without a record is '.', not as many missing alleles
-    as the others have.
+    as the others have. forced: int64[k, 3], sorted and apart, or None: places at which records come out even without a variant. As in GATK
+    each place then takes all records that cover it, samples of several ones more than once.
     """
 
     def __init__(self, samples, keys: InputKeys, contigs, bases_of, options: GenotypeOptions, dbsnp=None, threads: int = 1,
-                 backend: Backend | None = None, by_sample: bool = False):  # fmt: skip
-        self._by_sample = by_sample
+                 backend: Backend | None = None, by_sample: bool = False, forced: np.ndarray | None = None):  # fmt: skip
+        self._by_sample, self._forced = by_sample, forced
         self._names, self._keys, self._contigs, self._bases_of, self._options = list(samples), keys, contigs, bases_of, options
         self._dbsnp, self._threads, self._backend = dbsnp, threads, backend
         self._annotations = annotations_of(options)
@@ -118,12 +124,12 @@ class JointGenotyper:
         """Iterator of (ref_id, JointRecords): the records to genotype, contig by contig; those of several files merged."""
         samples, ploidy, threads = len(self._names), self._options.sample_ploidy, self._threads
         self._old_raw_path = next((i.file.path for i in inputs if OLD_RAW_MQ in i.file.header.info), "")
-        if self._options.include_non_variant_sites:
+        if self._options.include_non_variant_sites or self._forced is not None:
             if len(inputs) > 1:
                 combiner = GvcfCombiner(inputs, self._names, self._contigs, self._bases_of, self._annotations, intervals, threads=threads,
                                         by_sample=self._by_sample, write_all=True)  # fmt: skip
                 inputs = [combiner.as_input()]
-            for ref_id, rows, entries, sets in walk_positions(inputs[0], self._keys, self._bases_of, intervals, ploidy):
+            for ref_id, rows, entries, sets in walk_positions(inputs[0], self._keys, self._bases_of, intervals, ploidy, self._forced):
                 yield ref_id, merge(rows, entries, sets * samples, GENOTYPE, threads)
             return
         if len(inputs) > 1:
@@ -143,13 +149,17 @@ class JointGenotyper:
         """Record lines of merged records of one contig."""
         samples = len(self._names)
         order = (np.arange(records.gt.shape[1] // samples)[:, None] * samples + self._name_order).ravel()
-        calls = call(records, ref_id, self._options, order, self._state, self._threads, self._backend)
+        if self._forced is None:
+            forced = np.full(len(records), self._options.include_non_variant_sites)
+        else:
+            forced = starting_in(ref_id, records.start, self._forced)
+        calls = call(records, ref_id, self._options, order, self._state, self._threads, self._backend, forced)
         self._check_raw_mq(calls, ref_id)
         variant = _is_polymorphic(calls) & (calls.depth > 0)
-        only_variant = not self._options.include_non_variant_sites
-        if only_variant and not self._draws_before:
-            calls = calls.take(np.flatnonzero(variant))
-            variant = np.ones(len(calls), bool)
+        written = variant | forced[calls.record]
+        if not self._draws_before:
+            calls, variant = calls.take(np.flatnonzero(written)), variant[written]
+            written = np.ones(len(calls), bool)
         excluded = without_evidence(calls.gt, calls.gq, calls.dp) & variant[:, None]
         calls.gt[excluded] = np.where(calls.gt[excluded] == -2, -2, -1)
         info, formats = self._annotate(calls, variant, ref_id)
@@ -166,7 +176,7 @@ class JointGenotyper:
             self._threads,
         )  # fmt: skip
         found = RecordLines(ref_id, calls.start, calls.end, text, offset)
-        return take_lines(found, np.flatnonzero(variant)) if only_variant and not variant.all() else found
+        return found if written.all() else take_lines(found, np.flatnonzero(written))
 
     def _check_raw_mq(self, calls, ref_id):
         """Refuse calls whose mapping qualities are summed up in the key of older GATKs only, as GATK 4.6 does."""
@@ -193,7 +203,7 @@ class JointGenotyper:
 
     def _annotate(self, calls, variant, ref_id):
         """(INFO, FORMAT) text columns over all calls: sums of GVCFs are finished for genotyped calls, the rest is for `variant` ones."""
-        n, width = len(calls), calls.gt.shape[1]
+        n, width, kept = len(calls), calls.gt.shape[1], self._options.keep_specific_combined_raw_annotation
         raw = np.ones(n, bool) if self._options.keep_combined_raw_annotations else ~calls.genotyped
         info = {"DP": render(scalar_field("DP", INT, calls.depth, calls.depth >= 0), self._threads)}
         for key, (value, present) in calls.numeric.items():
@@ -202,7 +212,7 @@ class JointGenotyper:
             info[key] = render(scalar_field(key, kind, value, shown), self._threads)
         for key, kind, values in (("MLEAC", INT, calls.mleac), ("MLEAF", DOUBLE, calls.mleaf)):
             info[key] = _coalesce(render(Field(key, kind, values, calls.mle_offset), self._threads), repeated_text(".", calls.genotyped))
-        summed = raw & (calls.raw_mq[:, 0] >= 0)
+        summed = (raw | (RMS_MAPPING_QUALITY.name in kept)) & (calls.raw_mq[:, 0] >= 0)
         if summed.any():
             info[RAW_MQ] = render(Field(RAW_MQ, INT, calls.raw_mq[summed].reshape(-1), offsets(2 * summed)), self._threads)
         if raw.any():
@@ -217,8 +227,7 @@ class JointGenotyper:
             evidence = JointEvidence(some, self._strands(some), self._bases_of(ref_id), self._names, self._threads)
             wide = (rows[:, None] * width + np.arange(width)).ravel()
             if reducible and self._options.keep_combined_raw_annotations and any(ALLELE_SPECIFIC in a.groups for a in self._annotations):
-                column = render(evidence.by_alt(AS_QUAL, INT, some.allele_qual, np.ones(len(rows), bool), 0), self._threads)
-                info[AS_QUAL] = _scattered(column, rows, n)
+                info[AS_QUAL] = _scattered(render(self._allele_quals(some), self._threads), rows, n)
             for a in self._annotations:
                 for f in a.joint_values(evidence) if a.joint_values and bool(a.raw_keys) == reducible else ():
                     fields.append((a, rows if a.place == "INFO" else wide, f))
@@ -229,10 +238,23 @@ class JointGenotyper:
                 raw = calls.allele_data.present(a.raw_keys)
                 if raw is not None:  # GATK writes an empty list where no ALT is left
                     column.length[(raw[calls.record] > 0) & calls.genotyped & (np.diff(calls.allele_offset) == 1)] = 0
-                info[f.key] = _coalesce(column, info[f.key]) if f.key in info else column
+                if f.key in info:
+                    both = column, info[f.key]
+                    keeps = a.raw_keys and a.name in kept  # GATK keeps what the input has under the finished key, not the raw one
+                    column = _coalesce(*(both[::-1] if keeps else both))
+                info[f.key] = column
             else:
                 formats[f.key] = column
         return info, formats
+
+    def _allele_quals(self, calls):
+        """AS_QUAL: of each ALT; where none is left, of the site if that is what would have been the ALT's."""
+        only_ref = np.diff(calls.allele_offset) == 1
+        shown = np.ones(len(calls.allele_qual), bool)
+        shown[calls.allele_offset[:-1]] = only_ref
+        offset = offsets(np.diff(calls.allele_offset) - ~only_ref)
+        field = Field(AS_QUAL, INT, calls.allele_qual[shown], offset)
+        return with_blanks(field, offset, field.values < 0, ".", self._threads)
 
     def _draw(self, fields, again) -> None:
         """Put the jitter on AS_QD and QD: Gaussians in the order of the calls, AS_QD's first.

@@ -105,7 +105,8 @@ def raw_fields(data: AlleleData, threads: int) -> list[Field]:
         def write(*more, h=h):
             run_chunks(kernel.render_histograms, n, threads, allele_offset, h.present, h.room, h.bins, h.counts, h.size, *more)
 
-        fields.append(Field(key, TEXT, *_text(n, threads, write)))
+        empty = (h.present > 0) & (count == 1)  # GATK writes an empty list where no ALT is left
+        fields.append(Field(key, TEXT, *_text(n, threads, write), empty=empty, empty_text=""))
     return fields
 
 

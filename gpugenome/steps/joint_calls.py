@@ -38,14 +38,18 @@ class GenotypeOptions:
     annotations_to_exclude: tuple[str, ...] = ()
     disable_tool_default_annotations: bool = False
     keep_combined_raw_annotations: bool = False
+    keep_specific_combined_raw_annotation: tuple[str, ...] = ()
 
 
 @dataclass
 class GenotypingState:
-    """What one batch leaves for the next: deletions emitted before, int64[k, 2] (0-based start, last position covered) on contig ref_id."""
+    """What one batch leaves for the next: deletions emitted before on contig ref_id, int64[k, 2] (0-based start, last position covered).
+
+    Those of sites that are written whatever they are, and those of others, are kept apart: GATK has an engine for each.
+    """
 
     ref_id: int = -1
-    deletions: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.int64))
+    deletions: dict[bool, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
@@ -55,7 +59,7 @@ class JointCalls(JointColumns):
     record: int64[n], row of the JointRecords. end: int32[n], end of REF. qual: float64[n], phred, NaN for none. low_qual: uint8[n].
     genotyped: bool[n], the site went through the model. mleac: int32, mleaf: float64 by ALT (by mle_offset int64[n + 1], empty rows where
     there is none). By allele: allele_row: int64, the record's allele, as allele_data counts them; allele_qual: int64, phred of the allele's
-    absence (0 for REF).
+    absence; for REF that of the site, -1 where more than two alleles were looked at.
     """
 
     record: np.ndarray
@@ -137,21 +141,21 @@ def _skipped(records, hom_ref, no_call):
 
 
 def call(records: JointRecords, ref_id: int, options: GenotypeOptions, name_order: np.ndarray, state: GenotypingState,
-         threads: int = 1, backend: Backend | None = None) -> JointCalls:  # fmt: skip
+         threads: int = 1, backend: Backend | None = None, forced: np.ndarray | None = None) -> JointCalls:  # fmt: skip
     """Calls of merged records of one contig, in order; updates `state`.
 
-    name_order: int64[s], the samples in order of their names. backend: where the models of many samples run, by default the CPU.
-    With include_non_variant_sites every record that can be genotyped is a call, and records without ALT or depth are calls as they are.
+    name_order: int64[s], the samples in order of their names. backend: where the models of many samples run, by default the CPU. forced:
+    bool[n], records that are calls if they can be genotyped, variant or not, and as they are without ALT or depth; by default none.
     """
     n, samples = records.ploidy.shape
     hom_ref, no_call = is_hom_ref(records.gt), is_no_call(records.gt)
     skip = _skipped(records, hom_ref, no_call)
     ploidies = tuple(int(p) for p in np.unique(records.ploidy) if p > 0) or (options.sample_ploidy,)
     table = stacked_tables(ploidies, int(records.n_alleles.clip(2, MOST_ALLELES).max(initial=2)))
+    forced = np.zeros(n, bool) if forced is None else forced
     keep, emitted, qual, low_qual, mle, allele_qual = _emit(records, ref_id, options, hom_ref, no_call, skip, name_order, table, state,
-                                                            backend or Backend("cpu", threads))  # fmt: skip
-    force = options.include_non_variant_sites
-    as_is = (records.n_alleles < 2) | (records.depth <= 0) if force else np.zeros(n, bool)
+                                                            backend or Backend("cpu", threads), forced)  # fmt: skip
+    as_is = forced & ((records.n_alleles < 2) | (records.depth <= 0))
     rows = np.flatnonzero(emitted.astype(bool) & ~skip | as_is)
     keep = keep.astype(bool)
     keep[np.repeat(as_is, records.n_alleles)] = True
@@ -190,22 +194,32 @@ def _models_of(twin: Twin, records, length, options, hom_ref, no_call, skip, nam
     return twin.take(*outputs)
 
 
-def _emit(records, ref_id, options, hom_ref, no_call, skip, name_order, table, state, backend):
+def _emit(records, ref_id, options, hom_ref, no_call, skip, name_order, table, state, backend, forced):
     n, m = len(records), len(records.code)
     length = np.diff(records.allele_base_offset).astype(np.int32)
     no_variant, absent, mle, used = _models(records, length, options, hom_ref, no_call, skip, name_order, table, backend)
     keep, emitted, qual, low_qual = np.zeros(m, np.uint8), np.empty(n, np.uint8), np.full(n, np.nan), np.zeros(n, np.uint8)
     if state.ref_id != ref_id:
-        state.ref_id, state.deletions = ref_id, np.empty((0, 2), np.int64)
-    mode = calls_kernel.ACTIVE_SITES if options.include_non_variant_sites else calls_kernel.VARIANTS_ONLY
-    state.deletions = calls_kernel.emit_sites(
-        records.start, records.allele_offset, records.code, length, no_variant, absent, used, np.zeros(m, np.uint8),
-        options.standard_min_confidence_threshold_for_calling, 0, mode, MOST_ALLELES, state.deletions, keep, emitted, qual, low_qual,
-    )  # fmt: skip
+        state.ref_id, state.deletions = ref_id, {}
+    for kind, mode in ((False, calls_kernel.VARIANTS_ONLY), (True, calls_kernel.ACTIVE_SITES)):
+        rows = np.flatnonzero(forced == kind)
+        if not len(rows):
+            continue
+        allele_offset, allele = ragged_rows(records.allele_offset, rows)
+        out = np.zeros(len(allele), np.uint8), np.empty(len(rows), np.uint8), np.full(len(rows), np.nan), np.zeros(len(rows), np.uint8)
+        state.deletions[kind] = calls_kernel.emit_sites(
+            records.start[rows], allele_offset, records.code[allele], length[allele], no_variant[rows], absent[allele], used[allele],
+            np.zeros(len(allele), np.uint8), options.standard_min_confidence_threshold_for_calling, 0, mode, MOST_ALLELES,
+            state.deletions.get(kind, np.empty((0, 2), np.int64)), *out,
+        )  # fmt: skip
+        keep[allele], emitted[rows], qual[rows], low_qual[rows] = out
     of_site = np.repeat(no_variant, records.n_alleles)
     used_in_site = np.repeat(np.bincount(np.repeat(np.arange(n), records.n_alleles), used, n), records.n_alleles)
     phred = np.where(used_in_site > 2, absent, of_site) * -10.0
-    return keep, emitted, qual, low_qual, mle, np.floor(np.where(np.isfinite(phred), phred, 2147483647.0) + 0.5).astype(np.int64)
+    allele_qual = np.floor(np.where(np.isfinite(phred), phred, 2147483647.0) + 0.5).astype(np.int64)
+    first = records.allele_offset[:-1]
+    allele_qual[first] = np.where(used_in_site[first] > 2, -1, allele_qual[first])
+    return keep, emitted, qual, low_qual, mle, allele_qual
 
 
 def _assigned(records, rows, kept_offset, kept, allele, as_is, hom_ref, no_call, qual, low_qual, mle, allele_qual, table,

@@ -11,7 +11,7 @@ import numpy as np
 
 from gpugenome.io.variant_records import VariantRecords, compacted
 from gpugenome.kernels import joint_sweep_cpu as kernel
-from gpugenome.steps.gvcf_inputs import GvcfInput, check_no_mnp
+from gpugenome.steps.gvcf_inputs import GvcfInput, check_no_mnp, starting_in
 from gpugenome.steps.joint_records import Entries, InputKeys, SourceRows, source_rows
 
 _END = np.iinfo(np.int64).max
@@ -199,27 +199,30 @@ class GvcfSweep:
         return Swept(ref_id, rows, entries, kind == kernel.BLOCK, (pos + 1).astype(np.int32))
 
 
-def walk_positions(source: GvcfInput, keys: InputKeys, bases_of, intervals=None, default_ploidy: int = 2):
-    """Iterator of (ref_id, SourceRows, Entries, sets of sample columns): every position that records of one file cover, in order.
+def walk_positions(source: GvcfInput, keys: InputKeys, bases_of, intervals=None, default_ploidy: int = 2, forced=None):
+    """Iterator of (ref_id, SourceRows, Entries, sets of sample columns): positions that records of one file cover, in order.
 
-    A position takes the record that starts there, else all that cover it; the k-th of these takes set k of the sample columns.
+    A position takes the record that starts there, else all that cover it; the k-th of these takes set k of the sample columns. forced:
+    int64[k, 3], sorted and apart, or None. With it, positions are those inside, and those that a record with a variant covers; each takes
+    all records that cover it.
 
     Raises
     ------
-    InputError: two records that start at one position.
+    InputError: without `forced`, two records that start at one position.
     """
+    where = source, keys, bases_of, intervals, default_ploidy, forced
     held: VariantRecords | None = None
     reached = 0
     for part in source.records(intervals):
         if held is not None and int(held.ref_id[0]) != int(part.ref_id[0]):
-            yield from _positions(held, reached, _END, source, keys, bases_of, intervals, default_ploidy)
+            yield from _positions(held, reached, _END, *where)
             held, reached = None, 0
         held = part if held is None else _joined(held, part)
         limit = int(held.start[-1])
-        yield from _positions(held, reached, limit, source, keys, bases_of, intervals, default_ploidy)
+        yield from _positions(held, reached, limit, *where)
         held, reached = held.compacted(np.flatnonzero(held.end > limit)) if limit else held, limit
     if held is not None:
-        yield from _positions(held, reached, _END, source, keys, bases_of, intervals, default_ploidy)
+        yield from _positions(held, reached, _END, *where)
 
 
 def _joined(a: VariantRecords, b: VariantRecords) -> VariantRecords:
@@ -230,7 +233,7 @@ def _joined(a: VariantRecords, b: VariantRecords) -> VariantRecords:
                           np.concatenate([a.end, b.end]), a.first, a.threads)  # fmt: skip
 
 
-def _positions(records, at, limit, source, keys, bases_of, intervals, default_ploidy):
+def _positions(records, at, limit, source, keys, bases_of, intervals, default_ploidy, forced):
     ref_id = int(records.ref_id[0])
     bases = bases_of(ref_id)
     limit = min(limit, len(bases))
@@ -239,14 +242,18 @@ def _positions(records, at, limit, source, keys, bases_of, intervals, default_pl
     first = 0
     while at < limit:
         n, at, first, twice = kernel.walk(records.start, records.end, first, at, limit, POSITIONS, inside[:, 1].copy(), inside[:, 2].copy(),
-                                          pos, offset, row)  # fmt: skip
-        if n:
-            used = np.unique(row[: offset[n]])
+                                          forced is not None, pos, offset, row)  # fmt: skip
+        places, count, taken = pos[:n].copy(), np.diff(offset[: n + 1]), row[: offset[n]]
+        if forced is not None and n:
+            wanted = np.logical_or.reduceat(records.has_variant()[taken], offset[:n]) | starting_in(ref_id, places, forced)
+            taken = taken[np.repeat(wanted, count)]
+            places, count = places[wanted], count[wanted]
+        if len(places):
+            used = np.unique(taken)
             rows = source_rows([records.compacted(used)], [source.columns], keys, default_ploidy)
-            count = np.diff(offset[: n + 1])
-            slot = np.arange(int(offset[n])) - np.repeat(offset[:n], count)
-            entries = Entries(pos[:n].copy(), offset[: n + 1].copy(), np.searchsorted(used, row[: offset[n]]), bases[pos[:n]],
-                              slot.astype(np.int32))  # fmt: skip
+            new = np.concatenate([[0], np.cumsum(count)])
+            slot = np.arange(len(taken)) - np.repeat(new[:-1], count)
+            entries = Entries(places, new, np.searchsorted(used, taken), bases[places], slot.astype(np.int32))
             yield ref_id, rows, entries, int(count.max())
         if twice >= 0:
             raise records.problem(int(twice), "another record starts at the same position")

@@ -68,6 +68,8 @@ ANNOTATIONS = tuple(
 BY_NAME = {a.name: a for a in ANNOTATIONS}
 GROUPS = tuple(dict.fromkeys(g for a in ANNOTATIONS for g in a.groups))
 DEFAULT_GROUPS = (STANDARD, STANDARD_HC)
+NOT_EXCLUDED = "RMSMappingQuality"
+"""GATK refuses to leave it out: it takes the default of this annotation's own argument for a value that the user gave."""
 REMOVED_WITH_REFERENCE_CONFIDENCE = ("ChromosomeCounts", "FisherStrand", "StrandOddsRatio", "QualByDepth")
 ADDED_WITH_REFERENCE_CONFIDENCE = "StrandBiasBySample"
 
@@ -86,7 +88,7 @@ def chosen_annotations(default_groups, annotation=(), annotation_group=(), annot
 
     Raises
     ------
-    UserError: a name that is not known, given twice, or both added and excluded.
+    UserError: a name that is not known, given twice, both added and excluded, or that GATK does not exclude.
     """
     _check_names("--annotation", annotation, BY_NAME)
     _check_names("--annotation-group", annotation_group, GROUPS)
@@ -94,6 +96,9 @@ def chosen_annotations(default_groups, annotation=(), annotation_group=(), annot
     for name in annotations_to_exclude:
         if name in annotation:
             raise UserError(f"--annotation {name}: also given to --annotations-to-exclude")
+        if name == NOT_EXCLUDED:
+            raise UserError(f"--annotations-to-exclude {name}: GATK's tools refuse to leave it out, so that is not done here either; "
+                            "--disable-tool-default-annotations leaves all defaults out")  # fmt: skip
     groups = {*annotation_group, *(() if disable_tool_default_annotations else default_groups)}
     names = {a.name for a in ANNOTATIONS if enable_all_annotations or a.name in annotation or groups & set(a.groups)}
     return names - set(annotations_to_exclude)

@@ -33,6 +33,10 @@ gatk genotyped_raw.vcf.gz GenotypeGVCFs -V "$work/combined_as.g.vcf.gz" -G Stand
 gatk genotyped_more.vcf.gz GenotypeGVCFs -V "$work/combined.g.vcf.gz" -L demo1:21000-23000 -L demo2:10500-11000 \
     --only-output-calls-starting-in-intervals -A GenotypeSummaries -A SampleList -A StrandBiasBySample -AX FisherStrand
 gatk all_sites.vcf.gz GenotypeGVCFs -V "$work/combined.g.vcf.gz" --include-non-variant-sites -L demo1:21000-22500 -L demo2:10100-10600
+gatk forced.vcf.gz GenotypeGVCFs -V "$work/combined_as.g.vcf.gz" -G StandardAnnotation -G AS_StandardAnnotation \
+    --force-output-intervals demo1:20340-20420 --force-output-intervals demo1:24010-24030 --force-output-intervals demo2:10100-10150 \
+    --keep-specific-combined-raw-annotation RMSMappingQuality --keep-specific-combined-raw-annotation AS_FisherStrand -L demo1:20000-22500 \
+    -L demo1:24012-24600 -L demo2:10000-10600 --call-genotypes false
 gatk tetraploid.vcf.gz GenotypeGVCFs -V t0.g.vcf.gz -ploidy 4
 added=$(printf -- '-A %s ' AlleleFraction BaseQuality BaseQualityHistogram ClippingRankSumTest CountNs FragmentLength LikelihoodRankSumTest \
     MappingQuality MappingQualityZero ReadPosition ReferenceBases TandemRepeat DepthPerSampleHC AssemblyComplexity GenotypeSummaries)
