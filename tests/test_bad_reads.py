@@ -186,14 +186,56 @@ def test_read_group_that_the_header_lacks(tmp_path):
     write(tmp_path / "bad.bam", bam_bytes(tmp_path, rows)[0])
     for command in ("sort", "markdup"):
         text = refused(command, tmp_path / "bad.bam", tmp_path)
-        assert text.endswith("record 2: its read group gg has no @RG line in the header")
+        assert text.endswith("record 2 (b): its read group gg has no @RG line in the header")
 
 
-def test_contig_that_the_header_lacks(tmp_path):
+@pytest.mark.parametrize("command", ["sort", "markdup"])
+@pytest.mark.parametrize(
+    "wrong, says",
+    [(row("b", contig="c9"), 'unrecognized reference name "c9"'), (row("b", mate="c9\t1\t0"), 'unrecognized mate reference name "c9"'),
+     (row("b", cigar="9M"), "CIGAR and query sequence are of different length"), (row("b", cigar="*"), "mapped query must have a CIGAR"),
+     (row("b", pos="x"), "Parse error"), (row("b").replace(QUAL, QUAL[1:]), "SEQ and QUAL are of different length")],
+)  # fmt: skip
+def test_lines_of_sam(tmp_path, command, wrong, says):
     bad = tmp_path / "bad.sam"
-    bad.write_text(HEADER + row("a") + row("b", contig="c9"))
-    text = refused("sort", bad, tmp_path)
-    assert "cannot be read as SAM or CRAM" in text and "c9" in text
+    bad.write_text(HEADER + row("u", 4, cigar="*") + row("a") + wrong + row("c"))
+    text = refused(command, bad, tmp_path)
+    assert text.startswith(f"{bad}: line 7: cannot be read as SAM or CRAM: ") and says in text
+
+
+@pytest.mark.parametrize(
+    "line, says",
+    [("@SQ\tSN:c1\tLN:1000\n", "its contig c1 comes twice"), ("@RG\tSM:x\n", "an @RG line has no ID"),
+     ("@SQ\tLN:7\n", "an @SQ line has no SN, or no number as its LN"), ("@SQ\tSN:c3\tLN:x\n", "an @SQ line has no SN, or no number")],
+)  # fmt: skip
+def test_headers_of_bam(tmp_path, line, says):
+    data, starts = bam_bytes(tmp_path, sound())
+    text = (HEADER + line).encode()
+    contigs = [(b"c1\0", 1000), (b"c2\0", 500), *([(b"c1\0", 1000)] if "c1" in line else [])]
+    head = [b"BAM\1", struct.pack("<i", len(text)), text, struct.pack("<i", len(contigs))]
+    head += [struct.pack("<i", 3) + name + struct.pack("<i", length) for name, length in contigs]
+    write(tmp_path / "bad.bam", b"".join(head) + data[starts[0] :])
+    assert f"bad.bam: header: {says}" in refused("sort", tmp_path / "bad.bam", tmp_path)
+
+
+def test_damaged_cram(tmp_path):
+    reference, bad = tmp_path / "ref.fa", tmp_path / "bad.cram"
+    reference.write_text(">c1\n" + "ACGTA" * 200 + "\n>c2\n" + "ACGTC" * 100 + "\n")
+    made = tmp_path / "made.sam"
+    made.write_text(HEADER + "".join(row(f"r{i}", pos=100 + i // 40) for i in range(20_000)))
+    pysam.view("--no-PG", "-C", "-T", str(reference), "-o", str(bad), str(made), catch_stdout=False)
+    whole = bad.read_bytes()
+    given = "-R", str(reference)
+    bad.write_bytes(whole[: len(whole) * 2 // 3])
+    assert "bad.cram: after record 10000: cannot be read as SAM or CRAM" in refused("sort", bad, tmp_path, *given)
+    at = len(whole) * 2 // 3
+    bad.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
+    assert "CRC32 failure" in refused("markdup", bad, tmp_path, *given)
+    bad.write_bytes(whole[:-38])
+    assert refused("sort", bad, tmp_path, *given) == f"{bad}: after record 20000: is truncated, it has no CRAM end marker"
+    done = run("sort", "-I", "-", "-O", tmp_path / "y.bam", *given, input=whole[:-38], code=2)
+    assert b"-: after record 20000: is truncated" in done.stderr and not (tmp_path / "y.bam").exists()
+    run("sort", "-I", "-", "-O", tmp_path / "y.bam", *given, input=whole)
 
 
 def test_text_that_is_no_sam(tmp_path):

@@ -103,6 +103,16 @@ def test_same_bits_for_any_number_of_threads(demo, called, tmp_path):
         assert len(digests) == 1
 
 
+def test_reads_from_standard_input(demo, tmp_path):
+    reads = demo / "golden" / "recalibrated.bam"
+    for source, out in ((reads, "file.vcf.gz"), ("-", "stream.vcf.gz")):
+        command = "germline", "-R", demo / "reference.fa.gz", "-I", source, "-O", tmp_path / out, "-L", "demo1:1-30000"
+        with open(reads, "rb") as stream:
+            result = run(*command, stdin=stream)
+        assert result.returncode == 0, result.stderr
+    assert body(tmp_path / "stream.vcf.gz") == body(tmp_path / "file.vcf.gz") != []
+
+
 def test_killed_at_any_moment_leaves_no_output(demo, tmp_path):
     command = [sys.executable, "-m", "gpugenome.cli", "germline", "-R", demo / "reference.fa.gz", "-I",
                demo / "golden" / "recalibrated.bam", "--known-sites", demo / "known_sites.vcf.gz",

@@ -302,10 +302,8 @@ def _source(alignment, inputs, way, spill):
     genome, threads = way.genome, way.backend.threads
     if alignment["fastq"]:
         return alignment["fastq"][0][0], aligned_reads(alignment, genome, way.backend)
-    opened = [open_several([p], genome.path, threads) for p in inputs]
-    if all(r.header.sort_order == "coordinate" for r in opened):
-        return inputs[0], Replay(inputs, genome.path, threads, spill, way.memory)
-    return inputs[0], open_several(inputs, genome.path, threads)
+    reads = open_several(inputs, genome.path, threads)
+    return inputs[0], Replay(inputs, genome.path, threads, spill, way.memory, reads) if reads.in_order else reads
 
 
 def _written(batches, writer):

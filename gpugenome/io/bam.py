@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -38,6 +39,9 @@ _PROBLEMS = {
     kernel.BAD_MATE: "its mate lies on a contig that is not in the header, or beyond the contig's end",
     kernel.BAD_TAGS: "its tags do not end where the record does",
 }
+_CRAM_END, _CRAM_END_BYTES = b"\x0f\xe0EOF", 38
+"""What tells the empty container that ends a CRAM, and the most bytes it has. Source: CRAM specification 9."""
+
 
 def batch_from_records(data, offset, header: Header, path="records", first_record=0, threads=1) -> ReadBatch:
     """Decode and check records.
@@ -70,8 +74,22 @@ def batch_from_records(data, offset, header: Header, path="records", first_recor
         i = int(unknown[0])
         at = int(find_tag(batch, "RG", threads)[i])
         group = bytes(data[at + 3 : offset[i + 1]]).split(b"\0")[0].decode("ascii", "replace")
-        raise InputError(path, f"its read group {group} has no @RG line in the header", place(i))
+        raise InputError(path, f"its read group {group} has no @RG line in the header", f"{place(i)} ({batch.name(i)})")
     return batch
+
+
+def _header_of(text, path) -> Header:
+    """The header of a text, whose contigs and read groups can be told apart."""
+    try:
+        header = Header.from_text(text)
+    except (KeyError, ValueError):
+        raise InputError(path, "an @SQ line has no SN, or no number as its LN", "header") from None
+    if any("ID" not in g for g in header.read_groups):
+        raise InputError(path, "an @RG line has no ID", "header")
+    twice = Counter(header.contig_names).most_common(1)
+    if twice and twice[0][1] > 1:
+        raise InputError(path, f"its contig {twice[0][0]} comes twice", "header")
+    return header
 
 
 def _parse_header(data, path):
@@ -96,7 +114,7 @@ def _parse_header(data, path):
         names.append(bytes(data[at + 4 : at + 3 + size]).decode("ascii", "replace"))
         lengths.append(int(data[at + 4 + size : at + 8 + size].copy().view("<i4")[0]))
         at += 8 + size
-    header = Header.from_text(text)
+    header = _header_of(text, path)
     for name, length in zip(header.contig_names, header.contig_lengths.tolist()):
         if length > LONGEST_CONTIG:
             raise InputError(path, f"its contig {name} has {length} bp, expected {LONGEST_CONTIG} at most, as BAM and Picard", "header")
@@ -104,7 +122,7 @@ def _parse_header(data, path):
         raise InputError(path, "the @SQ lines of its header are not its list of contigs", "header")
     if not header.contig_names and names:
         lines = "".join(f"@SQ\tSN:{n}\tLN:{k}\n" for n, k in zip(names, lengths))
-        header = Header.from_text(text + lines)
+        header = _header_of(text + lines, path)
     return header, at
 
 
@@ -136,6 +154,7 @@ class Reader:
     def __init__(self, path, reference=None, threads=2):
         self.path, self.threads, self._reference = os.fspath(path), threads, reference
         self._child = self._errors = None
+        self._tail = b""  # of a stream that is given to htslib
         stream = sys.stdin.buffer if self.path in ("-", "/dev/stdin") else None
         if stream is None:
             try:
@@ -151,21 +170,25 @@ class Reader:
             prefix = stream.read(4)
         if not prefix:
             raise InputError(self.path, "is empty, expected SAM, BAM or CRAM")
-        self.is_bam = prefix[:2] == b"\x1f\x8b"
+        self.is_bam, self._is_cram = prefix[:2] == b"\x1f\x8b", prefix == b"CRAM"
         if self.is_bam:
             self._bgzf = BgzfReader(self.path, threads, stream, prefix if stream is not None else b"", needs_end=True, headroom=_HEADROOM)
         else:
             if not (prefix[:1] == b"@" or prefix == b"CRAM" or b"\t" in prefix or prefix.isalnum() or prefix.isascii()):
                 raise InputError(self.path, "is not SAM, BAM or CRAM")
             self._bgzf = self._through_htslib(stream, prefix)
-        self._chunks = self._bgzf.chunks()
+        self._chunks, self._count = self._bgzf.chunks(), 0
         self.header, self._rest = self._read_header()
-        self._count = 0
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the header says that the records are in coordinate order."""
+        return self.header.sort_order == "coordinate"
 
     def _through_htslib(self, stream, prefix):
         self._errors = tempfile.TemporaryFile()
         # htslib makes up NM and MD tags for CRAM unless told not to; SAM gets no contigs from the reference, and leaves no .fai beside it.
-        given = ["--input-fmt-option", "decode_md=0", *(["-T", self._reference] if self._reference else [])] if prefix == b"CRAM" else []
+        given = ["--input-fmt-option", "decode_md=0", *(["-T", self._reference] if self._reference else [])] if self._is_cram else []
         arguments = ["-u", "--no-PG", *given, self.path if stream is None else "-"]
         feed = subprocess.PIPE if stream is not None else subprocess.DEVNULL
         self._child = _samtools_view(arguments, stdin=feed, stdout=subprocess.PIPE, stderr=self._errors)
@@ -176,6 +199,7 @@ class Reader:
     def _feed(self, stream, data):
         try:
             while data:
+                self._tail = (self._tail + data)[-_CRAM_END_BYTES:]
                 self._child.stdin.write(data)
                 data = stream.read(1 << 20)
             self._child.stdin.close()
@@ -183,16 +207,54 @@ class Reader:
             pass  # the child ended early; its exit status says why
 
     def _check_child(self):
+        """Raise what htslib says once it has ended."""
         if self._child is None:
             return
         failed = self._child.wait() != 0
-        self._errors.seek(0)
-        lines = [x for x in self._errors.read().decode("utf-8", "replace").splitlines() if x.strip()]
-        known = [x for x in lines if x.startswith("[")] or lines[-1:] or ["htslib failed"]
-        # htslib goes on where a contig is not in the header or a mapped read has no CIGAR, with the read unmapped.
-        changed = [x for x in lines if "treated as unmapped" in x]
-        if failed or changed:
-            raise InputError(self.path, "cannot be read as SAM or CRAM: " + (changed or known)[0])
+        self._check_unmapped()
+        if failed:
+            lines = self._said()
+            known = [x for x in lines if x.startswith("[")] or lines[-1:] or ["htslib failed"]
+            line = next((f"line {x.rsplit(' ', 1)[1]}" for x in lines if "Parse error at line" in x), None)
+            where = line or (f"after record {self._count}" if self._count else None)
+            raise InputError(self.path, "cannot be read as SAM or CRAM: " + known[0], where)
+        if self._is_cram:
+            self._check_cram_end()
+
+    def _said(self):
+        """The lines that htslib has printed."""
+        text = os.pread(self._errors.fileno(), 1 << 20, 0)  # where it goes on writing is shared
+        return [x for x in text.decode("utf-8", "replace").splitlines() if x.strip()]
+
+    def _check_unmapped(self):
+        """htslib goes on where a contig is not in the header or a mapped read has no CIGAR, with the read unmapped: not so here."""
+        warning = next((x for x in self._said() if "treated as unmapped" in x), None)
+        if warning:
+            raise InputError(self.path, "cannot be read as SAM or CRAM: " + warning, self._line_of(warning))
+
+    def _line_of(self, warning):
+        """Which line of a SAM file a warning of htslib is about, None where that cannot be told."""
+        if not os.path.isfile(self.path):
+            return None
+        kinds = {"mate reference name": 6, "reference name": 2, "CIGAR": 5, "coordinate": 3}
+        column = next((c for text, c in kinds.items() if text in warning), 0)
+        value = (warning.split('"')[1] if '"' in warning else {5: "*", 3: "0"}.get(column, "")).encode()
+        with open(self.path, "rb") as f:
+            for number, line in enumerate(f, 1):
+                fields = line.split(b"\t", 7)
+                # A CIGAR or position that is missing is right for unmapped reads.
+                if line[:1] != b"@" and fields[column] == value and ('"' in warning or not int(fields[1]) & 4):
+                    return f"line {number}"
+        return None
+
+    def _check_cram_end(self):
+        """Refuse a CRAM without the container that ends it: htslib takes what there is."""
+        if os.path.isfile(self.path):
+            with open(self.path, "rb") as f:
+                f.seek(-min(_CRAM_END_BYTES, os.path.getsize(self.path)), os.SEEK_END)
+                self._tail = f.read()
+        if _CRAM_END not in self._tail:
+            raise InputError(self.path, "is truncated, it has no CRAM end marker", f"after record {self._count}")
 
     def _read_header(self):
         data = np.empty(0, np.uint8)
@@ -248,6 +310,8 @@ class Reader:
         for batch in self._split(self._chunks, max_reads):
             broken = check(batch, *state) if check else -1
             if broken >= 0:
+                if self._child is not None:
+                    self._check_unmapped()
                 where = f"record {self._count - len(batch) + broken + 1}"
                 raise InputError(self.path, f"is not in {self.header.sort_order} order, as its header claims", where)
             yield batch
@@ -320,6 +384,11 @@ class Several:
         self.threads = threads
         self.header, self._renames, self._programs = merge_headers([r.header for r in self._readers], list(paths))
 
+    @property
+    def in_order(self) -> bool:
+        """Whether the headers of all files say that their records are in coordinate order."""
+        return all(r.in_order for r in self._readers)
+
     def batches(self, max_reads: int = BATCH_READS, ordered: bool = True):
         """Iterator of ReadBatch of all files, once. ordered: hold the reads of each file to the order that its header claims."""
         ids = {g["ID"]: i for i, g in enumerate(self.header.read_groups)}
@@ -365,19 +434,19 @@ class Replay:
     """Alignments that can be read twice: a regular file is kept in memory where that is a quarter of a budget at most, or opened again;
     streams and several files are kept, spilled beyond a budget. Batches are not to be changed.
 
-    Several coordinate-sorted files are merged in Picard's order. spill: `io.arrow.SpillFolder`.
+    Several coordinate-sorted files are merged in Picard's order. spill: `io.arrow.SpillFolder`. reader: of the paths, if they are open.
     """
 
-    def __init__(self, paths, reference, threads, spill, memory_bytes):
+    def __init__(self, paths, reference, threads, spill, memory_bytes, reader=None):
         self._arguments = (paths[0], reference, threads)
-        self._reader = open_several(paths, reference, threads)
+        self._reader = reader or open_several(paths, reference, threads)
         self.header = self._reader.header
         self._kept, self._most = None, memory_bytes // 4
         self._again = len(paths) == 1 and os.path.isfile(paths[0])
         if len(paths) > 1:
             from gpugenome.steps.sort import COORDINATE, sorted_records
 
-            if any(r.header.sort_order != "coordinate" for r in self._reader._readers):
+            if not self._reader.in_order:
                 raise UserError("several inputs must be coordinate-sorted")
             self.header.text = self.header.text.replace("SO:unsorted", "SO:coordinate", 1)
             self._kept = sorted_records(self._reader.batches(), COORDINATE, spill=spill, memory_bytes=memory_bytes, threads=threads)
