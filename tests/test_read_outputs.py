@@ -13,7 +13,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 from fuzz_reads import CONTIGS, Case, Draw, make_reference  # noqa: E402
 
 from gpugenome.cli import cli  # noqa: E402
+from gpugenome.errors import InputError  # noqa: E402
 from gpugenome.io import bam  # noqa: E402
+from gpugenome.io.outputs import AtomicOutput, all_or_none  # noqa: E402
+from gpugenome.io.vcf import VariantWriter  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +113,49 @@ def test_no_metrics_without_the_reads(demo, tmp_path):
     limited = subprocess.run([sys.executable, "-c", limit + "from gpugenome.cli import main; main()"], capture_output=True, text=True)
     assert limited.returncode == 2 and f"{tmp_path / 'o.bam'}: cannot be written: File too large" in limited.stderr, limited.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_outputs_get_their_names_together(tmp_path):
+    with all_or_none():
+        with AtomicOutput(tmp_path / "a") as a, all_or_none():  # one within another is a part of it
+            a.write(b"a")
+            with AtomicOutput(tmp_path / "b") as b:
+                b.write(b"b")
+                b.also(tmp_path / "b.index").write(b"i")
+        assert all(p.name.startswith(".") for p in tmp_path.iterdir())
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a": "a", "b": "b", "b.index": "i"}
+    with pytest.raises(ZeroDivisionError), all_or_none():
+        with AtomicOutput(tmp_path / "a") as a:
+            a.write(b"new")
+        1 / 0  # noqa: B018
+    with pytest.raises(InputError, match="c: cannot be written: Is a directory"), all_or_none():
+        for name in "ca":
+            with AtomicOutput(tmp_path / name) as out:
+                out.write(b"new")
+        (tmp_path / "c").mkdir()
+    (tmp_path / "c").rmdir()
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a": "a", "b": "b", "b.index": "i"}
+    with AtomicOutput(tmp_path / "a") as a:  # as always without it
+        a.write(b"new")
+    assert (tmp_path / "a").read_text() == "new"
+
+
+@pytest.mark.parametrize("command", ["haplotypecaller", "germline"])
+def test_nothing_is_left_where_the_calls_fail_at_the_end(demo, tmp_path, monkeypatch, command):
+    def full(self, suffix, data):
+        raise InputError(self.path + suffix, "cannot be written")
+
+    monkeypatch.setattr(VariantWriter, "_companion", full)
+    given = [command, "-R", demo / "reference.fa.gz", "-I", demo / "golden" / "recalibrated.bam", "-O", tmp_path / "o.vcf",
+             "-L", "demo1:1-3000"]  # fmt: skip
+    if command == "haplotypecaller":
+        given += ["-bamout", tmp_path / "bo.bam", "--assembly-region-out", tmp_path / "regions"]
+    else:
+        given += ["--known-sites", demo / "known_sites.vcf.gz", "--out-bam", tmp_path / "o.bam", "--out-recal-file", tmp_path / "t",
+                  "--out-duplicate-metrics", tmp_path / "m"]  # fmt: skip
+    with pytest.raises(InputError, match="o.vcf.idx: cannot be written"):
+        cli.main(args=list(map(str, given)), standalone_mode=False)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    cli.main(args=list(map(str, given)), standalone_mode=False)
+    assert len(list(tmp_path.iterdir())) == (5 if command == "haplotypecaller" else 6)

@@ -18,7 +18,7 @@ def call_to_files(batches, header, genome, options, output, intervals, index, md
     from gpugenome.io.bam import create_reads
     from gpugenome.io.given_alleles import read_given_alleles
     from gpugenome.io.known_variants import read_known_variants
-    from gpugenome.io.outputs import AtomicOutput
+    from gpugenome.io.outputs import AtomicOutput, all_or_none
     from gpugenome.io.vcf import VariantWriter
     from gpugenome.progress import log
     from gpugenome.provenance import command_line
@@ -34,6 +34,7 @@ def call_to_files(batches, header, genome, options, output, intervals, index, md
         return genome.bases_upper_acgtn(place[header.contig_names[ref_id]])
 
     with ExitStack() as stack:
+        stack.enter_context(all_or_none())
         on_regions = None
         if assembly_region_out:
             trace = stack.enter_context(AtomicOutput(assembly_region_out))

@@ -135,7 +135,7 @@ class _Way:
         from gpugenome.io.intervals import as_array
         from gpugenome.io.known_sites import read_sites
         from gpugenome.io.metrics import duplicate_metrics_text
-        from gpugenome.io.outputs import AtomicOutput
+        from gpugenome.io.outputs import AtomicOutput, all_or_none
         from gpugenome.io.recal_table import arguments_table, report_text
         from gpugenome.mirror import Mirrors
         from gpugenome.pipeline import ahead
@@ -146,6 +146,7 @@ class _Way:
 
         genome, n = self.genome, self.backend.threads
         with ExitStack() as stack:
+            stack.enter_context(all_or_none())
             header = reads.header
             check_dictionary(header, source, genome.names, genome.lengths, genome.path)
             wanted = read_intervals(self.intervals, header.contig_names, header.contig_lengths)

@@ -87,7 +87,7 @@ def command(
     from gpugenome.io.bam import Replay, create_reads
     from gpugenome.io.headers import htsjdk_header
     from gpugenome.io.metrics import duplicate_metrics_text
-    from gpugenome.io.outputs import AtomicOutput
+    from gpugenome.io.outputs import AtomicOutput, all_or_none
     from gpugenome.provenance import command_line
     from gpugenome.steps.markdup import DuplicateOptions, Marker, find_duplicates
 
@@ -118,7 +118,8 @@ def command(
         )
         assumed = ("unknown", "query") if assume_sort_order == "queryname" else (order, None)
         header = htsjdk_header(marks.header, *assumed)
-        if metrics:  # gets its name after the alignments
+        stack.enter_context(all_or_none())
+        if metrics:
             text = duplicate_metrics_text(marks.libraries, marks.sets, command_line())
             stack.enter_context(AtomicOutput(metrics)).write(text.encode())
         out = stack.enter_context(create_reads(output, header, compression_level, n, index, md5, reference))

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 from gpugenome.errors import InputError
@@ -23,6 +24,36 @@ def remove_unfinished() -> None:
         shutil.rmtree(path, ignore_errors=True) if os.path.isdir(path) else Path(path).unlink(missing_ok=True)
 
 
+_complete: list["AtomicOutput"] | None = None
+
+
+@contextmanager
+def all_or_none():
+    """Outputs that are completed inside get their names together at its end, or none of them does. Within another one it is a part of it.
+
+    Raises
+    ------
+    InputError: one cannot get its name.
+    """
+    global _complete
+    if _complete is not None:
+        yield
+        return
+    _complete = []
+    try:
+        yield
+        while _complete:
+            try:
+                _complete[0].rename()
+            except OSError as e:
+                raise os_problem(_complete[0].final, e) from e
+            _complete.pop(0)
+    finally:
+        for output in _complete:
+            output.discard()
+        _complete = None
+
+
 def is_special(path) -> bool:
     """True for stdout, pipes and devices: written in place, since there is nothing to rename."""
     return path in STDOUT or (os.path.exists(path) and not os.path.isfile(path))
@@ -37,7 +68,8 @@ class AtomicOutput:
     """Context manager: a temporary file in the target's folder, renamed to `path` on success, removed on failure.
 
     Use `write`, `.handle` (binary, opened on first use) or write to the name `.path`. For "-", pipes and devices both are the
-    target itself. `also` registers companion files (index, digest), which get their names after the main file does.
+    target itself. `also` registers companion files (index, digest), which get their names after the main file does. Within `all_or_none`
+    all of them wait for the other outputs.
 
     Raises
     ------
@@ -127,10 +159,16 @@ class AtomicOutput:
 
     def commit(self):
         """Close everything and give the files their final names."""
-        everything = [self, *self._companions]
-        for output in everything:
+        for output in [self, *self._companions]:
             output._close()
-        for output in everything:
+        if _complete is None:
+            self.rename()
+        else:
+            _complete.append(self)
+
+    def rename(self):
+        """Give the files, which are complete, their final names."""
+        for output in [self, *self._companions]:
             if not output.special:
                 os.replace(output.path, output.final)
                 unfinished.discard(output.path)
