@@ -319,6 +319,29 @@ def _listed(rows, node, place):
 
 
 @jit
+def needed(start, end, variant, limit, span_start, span_end, inside_first, inside_last, out):
+    """Rows of one file that a sweep without blocks needs where the order of files does not matter: out int64; returns how many.
+
+    start, end: int32, variant: uint8, by row, in order. limit: rows that begin there or later, or reach beyond it, are needed. span_start,
+    span_end: int64, places that variants of any file cover, sorted and apart. inside_first, inside_last: as of `sweep`.
+
+    A block that no variant overlaps is opened and closed between two output records, which do not show it: it ends at its last position,
+    no open row begins or ends with it, and where the last position before a variant lies makes no difference. One that ends outside of the
+    intervals stays open until the next row of its file begins, so that both are needed.
+    """
+    n, k, stays = 0, 0, True
+    for i in range(len(start)):
+        while k < len(span_start) and span_end[k] <= start[i]:
+            k += 1
+        use = stays or variant[i] > 0 or start[i] >= limit or end[i] > limit or (k < len(span_start) and span_start[k] < end[i])
+        stays = len(inside_first) > 0 and not _inside(np.int64(end[i]) - 1, inside_first, inside_last)
+        if use or stays or end[i] <= start[i]:
+            out[n] = i
+            n += 1
+    return n
+
+
+@jit
 def sweep(key, start, end, variant, file, next_row, last_row, heap, state, rows, in_open, limit, last, band, bases, inside_first,
           inside_last, want_blocks, out_kind, out_pos, out_start, out_base, entry_offset, entry_row):  # fmt: skip
     """Records of one contig whose key is below `limit`, then (with `last`) the end of the contig.

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -20,6 +21,7 @@ from gpugenome.commands.cohort import command
 from gpugenome.errors import InputError, UserError
 from gpugenome.io.cohort import Cohort, StoredVariants, changing
 from gpugenome.io.fasta import Reference
+from gpugenome.steps import joint_sweep
 
 ROOT = Path(__file__).parent.parent
 JOINT = Path(__file__).parent / "data" / "joint"
@@ -120,6 +122,25 @@ def test_strand_tables_are_those_of_genomicsdb(tmp_path, more):
         for key, wanted, other in (("AS_FS", fs, "0.000"), ("AS_SOR", sor, "0.693"), ("AS_MQ", "0.00", "60.00")):
             found = info[key].split(",")
             assert found[star] == wanted and found[1 - star] == other
+
+
+@pytest.mark.parametrize("intervals", [[], ["demo1:21000-22200"], ["demo1:20000-21040", "demo1:21100-21101", "demo1:21350-29000"]])
+def test_blocks_that_no_variant_overlaps_make_no_difference(tmp_path, monkeypatch, intervals):
+    add(tmp_path / "store", *NAMES)
+    arguments = ["-R", REFERENCE, "-V", f"cohort://{tmp_path / 'store'}", "-stand-call-conf", 0, *(w for x in intervals for w in ("-L", x))]
+    needed, rows = joint_sweep.kernel.needed, []
+
+    def counted(*where):
+        rows.append((len(where[0]), needed(*where)))
+        return rows[-1][1]
+
+    monkeypatch.setattr(joint_sweep, "kernel", SimpleNamespace(**{**vars(joint_sweep.kernel), "needed": counted}))
+    run("genotypegvcfs", *arguments, "-O", tmp_path / "a.vcf")
+    assert sum(n for _, n in rows) < 0.9 * sum(n for n, _ in rows)
+    monkeypatch.setattr(joint_sweep.GvcfSweep, "_thin_out", lambda *_: None)
+    run("genotypegvcfs", *arguments, "-O", tmp_path / "b.vcf")
+    assert len(records(tmp_path / "a.vcf")) > 1
+    assert records(tmp_path / "a.vcf") == records(tmp_path / "b.vcf")
 
 
 def test_intervals_read_their_windows_only(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ Source: specification chapter "GVCF and joint genotyping", 9.1 and 9.2.
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -75,6 +76,14 @@ def _keys(part):
     return part.ref_id.astype(np.int64) << 32 | part.start
 
 
+def _united(start, end):
+    """(start, end) of the places that spans cover, sorted and apart; int64 all."""
+    order = np.argsort(start, kind="stable")
+    start, end = start[order], np.maximum.accumulate(np.maximum(end, start + 1)[order])
+    first = np.flatnonzero(np.append(True, start[1:] > end[:-1])[: len(start)])
+    return start[first], np.append(end[first[1:] - 1], end[-1:])
+
+
 class GvcfSweep:
     """Sweeps over GVCFs.
 
@@ -90,6 +99,7 @@ class GvcfSweep:
         self._keys, self._bases_of, self._intervals = keys, bases_of, None if write_all else intervals
         self._band, self._blocks, self._default_ploidy, self._threads = band, blocks, default_ploidy, threads
         self._column = np.array([i.columns[0] for i in inputs]) if by_sample else None
+        self._thins_out = by_sample and not blocks and band == 0
         self._heap = np.zeros(len(inputs), np.int32)
         self._n_heap = 0
         self._in_open = np.zeros(len(inputs), np.uint8)
@@ -120,6 +130,11 @@ class GvcfSweep:
 
     def _window(self, ref_id, limit):
         last = limit == _END
+        bound = (ref_id + 1) << 32 if last else limit
+        inside = np.empty((0, 3), np.int64) if self._intervals is None else self._intervals[self._intervals[:, 0] == ref_id]
+        inside = inside[:, 1].copy(), inside[:, 2].copy()
+        if self._thins_out:
+            self._thin_out(ref_id, bound - (ref_id << 32), inside)
         carried, self._open = self._open, []
         open_of = {}
         for f, record in carried:
@@ -142,10 +157,8 @@ class GvcfSweep:
         for k, (f, _) in enumerate(carried):  # the open rows, some for each file
             rows[k] = begin[f] + seen[f]
             seen[f] += 1
-        inside = np.empty((0, 3), np.int64) if self._intervals is None else self._intervals[self._intervals[:, 0] == ref_id]
-        bound = (ref_id + 1) << 32 if last else limit
         where = key, start, end, variant, file
-        more = bound, last, self._band, self._bases_of(ref_id), inside[:, 1].copy(), inside[:, 2].copy(), self._blocks
+        more = bound, last, self._band, self._bases_of(ref_id), *inside, self._blocks
         self._state[kernel.N_HEAP] = self._n_heap
         done, most_records, most_entries = False, RECORDS, ENTRIES
         while not done:
@@ -163,6 +176,19 @@ class GvcfSweep:
         self._keep(parts, file_of_part, size, next_row, rows[: self._state[kernel.N_OPEN]])
         if last:
             self._state[kernel.PREVIOUS] = -1
+
+    def _thin_out(self, ref_id, limit, inside):
+        """Leave only rows of the contig that `kernels.joint_sweep_cpu.needed` asks for. limit: a position."""
+        mine = [[p for p in pending.parts if int(p.ref_id[0]) == ref_id] for pending in self._pending]
+        variants = [(p.start[v], p.end[v]) for p in [*chain(*mine), *(r for _, r in self._open)] for v in [np.flatnonzero(p.has_variant())]]
+        spans = _united(*(np.concatenate(x).astype(np.int64) for x in zip(*variants)))
+        for pending, parts in zip(self._pending, mine):
+            for k, p in enumerate(parts):
+                rows = np.empty(len(p), np.int64)
+                n = kernel.needed(p.start, p.end, p.has_variant().view(np.uint8), limit, *spans, *inside, rows)
+                if n < len(p):
+                    parts[k] = p.take(rows[:n])
+            pending.parts[: len(parts)] = parts
 
     def _columns(self, parts):
         join = np.concatenate
