@@ -4,6 +4,7 @@ Every CPU kernel is a numba function compiled with `jit` (nogil, cached, IEEE ar
 so Python threads run chunks of a batch side by side without a numba threading layer.
 """
 
+import gc
 import hashlib
 import os
 import pickle
@@ -33,6 +34,10 @@ if "NUMBA_CACHE_DIR" not in os.environ:
         _dir.mkdir(parents=True, exist_ok=True)
     os.environ["NUMBA_CACHE_DIR"] = str(_dir)
 
+# The 100,000 objects that numba makes are there to stay: to look among them for garbage, again and again, takes 30 ms.
+_collects = gc.isenabled()
+gc.disable()
+
 import llvmlite.binding as llvm  # noqa: E402
 import numba  # noqa: E402
 from numba.core import serialize  # noqa: E402
@@ -42,6 +47,10 @@ from numba.core.compiler_lock import global_compiler_lock  # noqa: E402
 from numba.core.errors import NumbaError  # noqa: E402
 from numba.core.registry import CPUDispatcher  # noqa: E402
 from numba.core.runtime import _nrt_python  # noqa: E402
+
+gc.freeze()
+if _collects:
+    gc.enable()
 
 _IMPORT = re.compile(r"^from gpugenome\.kernels(?:\.(\w+))? import ([^#]*?)(?:\)|$)", re.M | re.S)
 

@@ -17,9 +17,9 @@ def prepared(backend, records, batch_reads=BATCH, memory=None):
     from test_cuda_recalibrate import demo_header
 
     from gpugenome.columns import take
-    from gpugenome.io.arrow import SpillFolder
     from gpugenome.io.fasta import Reference
     from gpugenome.io.recal_table import arguments_table, report_text
+    from gpugenome.io.spill import SpillFolder
     from gpugenome.mirror import Mirrors
     from gpugenome.steps import germline, sort
 

@@ -48,11 +48,11 @@ def command(inputs, table_path, output, reference, index, md5, program, compress
     from gpugenome.backend import usable_threads
     from gpugenome.columns import overlapping
     from gpugenome.commands.options import default_memory, read_intervals
-    from gpugenome.io.arrow import SpillFolder
     from gpugenome.io.bam import Replay, create_reads, open_reads
     from gpugenome.io.headers import htsjdk_header
     from gpugenome.io.intervals import as_array
     from gpugenome.io.recal_table import read_report
+    from gpugenome.io.spill import SpillFolder
     from gpugenome.provenance import program_fields
     from gpugenome.steps.applybqsr import ApplyOptions, Recalibrator
 

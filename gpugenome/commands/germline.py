@@ -74,8 +74,8 @@ def command(reference, alignment, inputs, sites, output, joint, out_bam, out_rec
         outputs.check(given)
 
     from gpugenome.commands.options import default_memory
-    from gpugenome.io.arrow import SpillFolder
     from gpugenome.io.fasta import Reference
+    from gpugenome.io.spill import SpillFolder
     from gpugenome.progress import announce, log_transfers
 
     backend = announce(device, threads, "germline")
@@ -207,9 +207,9 @@ def _joint(way, alignment, inputs, outputs, joint, given):
     from gpugenome.commands.align import aligner_of
     from gpugenome.commands.genotypegvcfs import genotype_to_file
     from gpugenome.commands.options import read_intervals
-    from gpugenome.io.arrow import SpillFolder
     from gpugenome.io.intervals import as_array
     from gpugenome.io.outputs import os_problem
+    from gpugenome.io.spill import SpillFolder
     from gpugenome.progress import log
     from gpugenome.steps.align import Alignments
     from gpugenome.steps.genotypegvcfs import annotations_of

@@ -49,10 +49,10 @@ def command(reference, inputs, output, dbsnp, alleles, table_path, bamout, bamou
 
     from gpugenome.commands.calling import call_to_files
     from gpugenome.commands.options import default_memory, read_intervals
-    from gpugenome.io.arrow import SpillFolder
     from gpugenome.io.bam import Replay, open_reads
     from gpugenome.io.fasta import Reference
     from gpugenome.io.headers import check_dictionary
+    from gpugenome.io.spill import SpillFolder
     from gpugenome.pipeline import ahead
     from gpugenome.progress import announce
 

@@ -83,11 +83,11 @@ def command(
     from gpugenome.backend import usable_threads
     from gpugenome.commands.options import default_memory
     from gpugenome.errors import UserError
-    from gpugenome.io.arrow import SpillFolder
     from gpugenome.io.bam import Replay, create_reads
     from gpugenome.io.headers import htsjdk_header
     from gpugenome.io.metrics import duplicate_metrics_text
     from gpugenome.io.outputs import AtomicOutput, all_or_none
+    from gpugenome.io.spill import SpillFolder
     from gpugenome.provenance import command_line
     from gpugenome.steps.markdup import DuplicateOptions, Marker, find_duplicates
 

@@ -1,73 +1,34 @@
-"""Spill files: read batches and rows of numbers as Arrow IPC files in a folder of their own. Source: Apache Arrow IPC format."""
-
-import errno
-import os
-import shutil
-import tempfile
+"""Read batches and rows of numbers as Arrow IPC files, which `io.spill` makes. Source: Apache Arrow IPC format."""
 
 import numpy as np
 import pyarrow as pa
 
 from gpugenome.batch import ReadBatch
 from gpugenome.columns import FIXED
-from gpugenome.errors import InputError
-from gpugenome.io.outputs import unfinished
 
 _TYPES = {np.int32: pa.int32(), np.uint8: pa.uint8(), np.uint16: pa.uint16()}
 _SCHEMA = pa.schema([("record", pa.large_binary()), *((k, _TYPES[v]) for k, v in FIXED.items()), ("read_group", pa.int32())])
 
 
-class SpillFolder:
-    """A temporary folder for spill files; removed by `close` (and on leaving a `with`).
+def write_batches(name, batches) -> "SpilledRun":
+    """Write an iterable of ReadBatch to a file."""
+    _write(name, _SCHEMA, map(_to_arrow, batches))
+    return SpilledRun(name)
 
-    Raises
-    ------
-    InputError: the folder cannot be made, or the disk is full.
-    """
 
-    def __init__(self, parent=None):
-        self._parent, self.path, self._count = parent, None, 0
+def write_rows(name, parts: list[np.ndarray]) -> "SpilledRows":
+    """Write structured arrays of one dtype to a file."""
+    dtype = parts[0].dtype
+    schema = pa.schema([("row", pa.binary(dtype.itemsize))])
+    arrays = (pa.FixedSizeBinaryArray.from_buffers(schema.field(0).type, len(p), [None, pa.py_buffer(p)]) for p in parts)
+    _write(name, schema, (pa.RecordBatch.from_arrays([a], schema=schema) for a in arrays))
+    return SpilledRows(name, dtype, sum(map(len, parts)))
 
-    def __enter__(self):
-        return self
 
-    def __exit__(self, *_):
-        self.close()
-
-    def close(self):
-        """Remove the folder and its files."""
-        if self.path:
-            shutil.rmtree(self.path, ignore_errors=True)
-            unfinished.discard(self.path)
-            self.path = None
-
-    def write(self, batches) -> "SpilledRun":
-        """Write an iterable of ReadBatch to one file."""
-        return SpilledRun(self._write(_SCHEMA, map(_to_arrow, batches)))
-
-    def write_rows(self, parts: list[np.ndarray]) -> "SpilledRows":
-        """Write structured arrays of one dtype to one file."""
-        dtype = parts[0].dtype
-        schema = pa.schema([("row", pa.binary(dtype.itemsize))])
-        arrays = (pa.FixedSizeBinaryArray.from_buffers(schema.field(0).type, len(p), [None, pa.py_buffer(p)]) for p in parts)
-        name = self._write(schema, (pa.RecordBatch.from_arrays([a], schema=schema) for a in arrays))
-        return SpilledRows(name, dtype, sum(map(len, parts)))
-
-    def _write(self, schema, batches):
-        try:
-            if self.path is None:
-                self.path = tempfile.mkdtemp(prefix="gpugenome-", dir=self._parent)
-                unfinished.add(self.path)
-            name = os.path.join(self.path, f"run{self._count:05d}.arrow")
-            self._count += 1
-            with pa.OSFile(name, "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-                for batch in batches:
-                    writer.write_batch(batch)
-        except OSError as e:
-            full = e.errno in (errno.ENOSPC, errno.EDQUOT) or "No space" in str(e)
-            problem = "the disk is full, give another folder with --tmp-dir or more --memory" if full else e.strerror or str(e)
-            raise InputError(self.path or self._parent or tempfile.gettempdir(), f"spill files cannot be written: {problem}") from e
-        return name
+def _write(name, schema, batches):
+    with pa.OSFile(name, "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
 
 
 def _to_arrow(batch):

@@ -434,7 +434,7 @@ class Replay:
     """Alignments that can be read twice: a regular file is kept in memory where that is a quarter of a budget at most, or opened again;
     streams and several files are kept, spilled beyond a budget. Batches are not to be changed.
 
-    Several coordinate-sorted files are merged in Picard's order. spill: `io.arrow.SpillFolder`. reader: of the paths, if they are open.
+    Several coordinate-sorted files are merged in Picard's order. spill: `io.spill.SpillFolder`. reader: of the paths, if they are open.
     """
 
     def __init__(self, paths, reference, threads, spill, memory_bytes, reader=None):
@@ -564,13 +564,13 @@ class Writer:
                 raise InputError(self.path, "cannot be written: " + (text[0] if text else "htslib failed"))
 
     def _companions(self):
-        import pysam
-
         if self._index_kind:
             companion = self._output.also(f"{self.path}.{self._index_kind}")
             if self._bai is not None:
                 companion.write(self._bai.finish(self._bgzf.block_starts()))
             else:
+                import pysam
+
                 more = ["-c"] if self._index_kind == "csi" else []
                 pysam.index("-@", str(self.threads), *more, "-o", companion.path, self._output.path)
         if self.md5 and not self._output.special:

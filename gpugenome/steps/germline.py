@@ -27,7 +27,7 @@ def marked_reads(reads, header: Header, *, in_order: bool, memory_bytes: int, sp
     """Sort where needed and mark duplicates, as SortSam and MarkDuplicates with their defaults.
 
     reads: an object with `batches()`; header: what the results shall have. in_order: the reads are coordinate-sorted and can be read again
-    (`io.bam.Replay`); they keep their order, as in MarkDuplicates. spill: `io.arrow.SpillFolder`. source: name for messages.
+    (`io.bam.Replay`); they keep their order, as in MarkDuplicates. spill: `io.spill.SpillFolder`. source: name for messages.
     mirrors: `gpugenome.mirror.Mirrors`, if what is sorted here goes to a GPU.
     """
     options = DuplicateOptions()

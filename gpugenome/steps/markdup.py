@@ -19,7 +19,6 @@ from gpugenome.kernels.read_ends_scalar import END, PROBLEMS
 from gpugenome.kernels.sam_tags_cpu import LEAVE, REMOVE
 from gpugenome.mirror import columns, where
 from gpugenome.pipeline import ahead
-from gpugenome.steps.read_names import NamePattern
 from gpugenome.steps.sort import BATCH_READS, COORDINATE, sorted_records, write_bins
 
 _PART_BITS = 7  # parts into which spilled entries are divided, as a power of two
@@ -312,7 +311,11 @@ class _Ends:
         self.total, self.looked, self.starts = 0, 0, []
         self._options, self._by_name, self._threads, self._source = options, by_name, threads, source
         self._settings, self._runs = options.settings(), NameRuns()
-        self._pattern = NamePattern(options.read_name_regex) if options.read_name_regex is not None else None
+        self._pattern = None
+        if options.read_name_regex is not None:
+            from gpugenome.steps.read_names import NamePattern  # imports pyarrow
+
+            self._pattern = NamePattern(options.read_name_regex)
 
     def of(self, batches):
         """Iterator of (batch, its ends END[n], index of its first record), up to the first unplaced read of a coordinate-sorted file.
@@ -358,7 +361,7 @@ def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_na
                     source="input") -> Marks:  # fmt: skip
     """The first pass.
 
-    batches: iterator of ReadBatch, coordinate-sorted, or with by_name grouped by read name. spill: `io.arrow.SpillFolder`, for pairs and
+    batches: iterator of ReadBatch, coordinate-sorted, or with by_name grouped by read name. spill: `io.spill.SpillFolder`, for pairs and
     single ends beyond a part of the budget memory_bytes. source: the input's name for messages.
 
     Raises
@@ -657,7 +660,7 @@ def sort_and_mark(batches, header: Header, options: DuplicateOptions, *, memory_
                   mirrors=None) -> SortedReads:  # fmt: skip
     """Sort by coordinate and mark duplicates, with no file between.
 
-    batches: iterator of ReadBatch in any order. header: theirs, already with SO:coordinate. spill: `io.arrow.SpillFolder`.
+    batches: iterator of ReadBatch in any order. header: theirs, already with SO:coordinate. spill: `io.spill.SpillFolder`.
     mirrors: `gpugenome.mirror.Mirrors` of the sorted batches, if they go to a GPU.
     The result is that of SortSam and then MarkDuplicates on the coordinate-sorted records.
     """

@@ -200,7 +200,7 @@ def _slice(batch, a, b):
 def sorted_records(batches, order=COORDINATE, *, spill, memory_bytes, picard_ties=True, threads=1, mirrors=None):
     """Sort all records of an iterator of ReadBatch.
 
-    spill: `io.arrow.SpillFolder`. memory_bytes: the budget; records beyond `resident_bytes` of it are spilled as sorted runs.
+    spill: `io.spill.SpillFolder`. memory_bytes: the budget; records beyond `resident_bytes` of it are spilled as sorted runs.
     mirrors: of the batches, where nothing is spilled.
 
     Returns
