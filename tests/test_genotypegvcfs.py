@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from gpugenome.cli import cli
 from gpugenome.commands.genotypegvcfs import command
 from gpugenome.errors import InputError, UserError
 
@@ -113,6 +114,20 @@ def test_raw_annotations_where_no_alt_is_left(reference, tmp_path):
     found = [dict(x.partition("=")[::2] for x in line.split("\t")[7].split(";")) for line in lines(out) if "AS_RAW_MQ=" in line]
     assert len(found) > 20 and all(x["AS_RAW_BaseQRankSum"] == "" and "|" not in x["AS_RAW_MQ"] for x in found)
     assert {x["AS_QUAL"] == "." for x in found} == {True, False}
+
+
+@pytest.mark.parametrize("way", ["combined", "genomicsdb"])
+def test_reblocked_gvcfs(reference, tmp_path, way):
+    """AS_QUALapprox is summed up by both of GATK's ways, QUALapprox and VarDP by GenomicsDB."""
+    files = [JOINT / "reblocked1.g.vcf.gz", JOINT / "reblocked0.g.vcf.gz"]
+    if way == "genomicsdb":
+        files = [f"cohort://{tmp_path / 'store'}"]
+        cli.main(["cohort", "add", "-R", str(reference), str(tmp_path / "store"), *(str(JOINT / f"reblocked{k}.g.vcf.gz") for k in (0, 1))],
+                 standalone_mode=False)  # fmt: skip
+    run("-R", reference, *(w for f in files for w in ("-V", f)), "-O", tmp_path / "out.vcf", "-G", "StandardAnnotation", "-G",
+        "AS_StandardAnnotation", "-keep-combined")  # fmt: skip
+    found, wanted = ([x for x in lines(p) if x[0] != "#"] for p in (tmp_path / "out.vcf", JOINT / f"reblocked_{way}.vcf.gz"))
+    assert found == wanted and len(wanted) > 10 and all("AS_QUALapprox=" in x for x in wanted)
 
 
 def test_one_tetraploid_sample(reference, tmp_path):

@@ -12,7 +12,7 @@ from gpugenome.gatk.annotations import joint_annotations
 from gpugenome.gatk.annotations.annotation import ALLELE_SPECIFIC
 from gpugenome.gatk.annotations.depths import COVERAGE
 from gpugenome.gatk.annotations.mapping_quality import RMS_MAPPING_QUALITY
-from gpugenome.gatk.annotations.quality_by_depth import jittered
+from gpugenome.gatk.annotations.quality_by_depth import AS_QUAL_BY_DEPTH, jittered
 from gpugenome.gatk.java import JavaRandom
 from gpugenome.io.variant_records import VariantHeader
 from gpugenome.kernels import joint_genotypes_cpu as kernel
@@ -23,7 +23,7 @@ from gpugenome.known_variants import with_known_ids
 from gpugenome.steps.combinegvcfs import GvcfCombiner
 from gpugenome.steps.gvcf_inputs import GvcfInput, starting_in
 from gpugenome.steps.haplotypecaller.blocks import RecordLines
-from gpugenome.steps.joint_allele_data import raw_fields, with_blanks
+from gpugenome.steps.joint_allele_data import APPROXIMATE_QUAL, raw_fields, with_blanks
 from gpugenome.steps.joint_calls import GenotypeOptions, GenotypingState, JointCalls, call, ragged_rows, without_evidence
 from gpugenome.steps.joint_evidence import JointEvidence
 from gpugenome.steps.joint_records import MAX_PRINTED_GQ, RAW_MQ, Entries, InputKeys, JointRecords, merge, offsets, source_rows
@@ -227,7 +227,10 @@ class JointGenotyper:
             evidence = JointEvidence(some, self._strands(some), self._bases_of(ref_id), self._names, self._threads)
             wide = (rows[:, None] * width + np.arange(width)).ravel()
             if reducible and self._options.keep_combined_raw_annotations and any(ALLELE_SPECIFIC in a.groups for a in self._annotations):
-                info[AS_QUAL] = _scattered(render(self._allele_quals(some), self._threads), rows, n)
+                quals = render(self._allele_quals(some), self._threads)
+                info[AS_QUAL] = _scattered(quals, rows, n)
+                if APPROXIMATE_QUAL in calls.allele_data.sums:
+                    info[APPROXIMATE_QUAL] = self._approximate_quals(calls, rows, quals, evidence.variant_allele_depth[1])
             for a in self._annotations:
                 for f in a.joint_values(evidence) if a.joint_values and bool(a.raw_keys) == reducible else ():
                     fields.append((a, rows if a.place == "INFO" else wide, f))
@@ -236,7 +239,7 @@ class JointGenotyper:
             column = _scattered(render(f, self._threads), rows, n if a.place == "INFO" else n * width)
             if a.place == "INFO":
                 raw = calls.allele_data.present(a.raw_keys)
-                if raw is not None:  # GATK writes an empty list where no ALT is left
+                if raw is not None and a is not AS_QUAL_BY_DEPTH:  # GATK writes an empty list where no ALT is left
                     column.length[(raw[calls.record] > 0) & calls.genotyped & (np.diff(calls.allele_offset) == 1)] = 0
                 if f.key in info:
                     both = column, info[f.key]
@@ -255,6 +258,16 @@ class JointGenotyper:
         offset = offsets(np.diff(calls.allele_offset) - ~only_ref)
         field = Field(AS_QUAL, INT, calls.allele_qual[shown], offset)
         return with_blanks(field, offset, field.values < 0, ".", self._threads)
+
+    def _approximate_quals(self, calls, rows, quals, finished):
+        """AS_QUALapprox: as merged over all alleles of the record; of calls `rows`, the text `quals` where AS_QD is `finished`."""
+        data = calls.allele_data
+        merged = next(f for f in raw_fields(data, self._threads) if f.key == APPROXIMATE_QUAL)
+        column = render(merged, self._threads)
+        column = TextColumn(column.data, column.start[calls.record], column.length[calls.record])
+        present = data.sums[APPROXIMATE_QUAL][1][calls.record[rows]] > 0
+        own = TextColumn(quals.data, quals.start, np.where(present & finished, quals.length, -1).astype(np.int32))
+        return _coalesce(_scattered(own, rows, len(calls)), column)
 
     def _draw(self, fields, again) -> None:
         """Put the jitter on AS_QD and QD: Gaussians in the order of the calls, AS_QD's first.

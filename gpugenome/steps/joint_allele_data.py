@@ -9,7 +9,8 @@ from gpugenome.kernels.launch import run_chunks
 from gpugenome.kernels.vcf_text_cpu import compact
 from gpugenome.variant_fields import FIXED, INT, TEXT, Field, render
 
-SUMS = {"AS_RAW_MQ": 1, "AS_SB_TABLE": 2}
+STRANDS, APPROXIMATE_QUAL = "AS_SB_TABLE", "AS_QUALapprox"
+SUMS = {"AS_RAW_MQ": 1, STRANDS: 2, APPROXIMATE_QUAL: 1}
 """Raw keys that are sums by allele, with how many numbers an allele has."""
 HISTOGRAMS = ("AS_RAW_BaseQRankSum", "AS_RAW_MQRankSum", "AS_RAW_ReadPosRankSum")
 
@@ -96,11 +97,9 @@ def raw_fields(data: AlleleData, threads: int) -> list[Field]:
     for key, (values, present, empty) in data.sums.items():
         given = np.repeat(present > 0, count)
         offset = _offsets(np.where(present > 0, count * SUMS[key], 0))
-        if key == "AS_RAW_MQ":
-            fields.append(Field(key, FIXED, values[given].reshape(-1), offset, 2, group=SUMS[key]))
-        else:
-            field = Field(key, INT, values[given].reshape(-1), offset, group=SUMS[key])
-            fields.append(with_blanks(field, offset // SUMS[key], empty[given], "", threads))
+        kind, decimals = (FIXED, 2) if key == "AS_RAW_MQ" else (INT, 0)
+        field = Field(key, kind, values[given].reshape(-1), offset, decimals, group=SUMS[key])
+        fields.append(with_blanks(field, offset // SUMS[key], empty[given], "", threads) if key == STRANDS else field)
     for key, h in data.histograms.items():
         def write(*more, h=h):
             run_chunks(kernel.render_histograms, n, threads, allele_offset, h.present, h.room, h.bins, h.counts, h.size, *more)

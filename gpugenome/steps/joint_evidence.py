@@ -6,7 +6,7 @@ import numpy as np
 
 from gpugenome.gatk.annotations.strand_bias import FISHER_MIN_READS
 from gpugenome.steps.call_evidence import CallEvidence, row_sums
-from gpugenome.steps.joint_allele_data import SUMS, allele_inbreeding, median_field, with_blanks
+from gpugenome.steps.joint_allele_data import STRANDS, SUMS, allele_inbreeding, median_field, with_blanks
 from gpugenome.steps.joint_records import offsets
 from gpugenome.variant_fields import Field
 
@@ -105,7 +105,7 @@ class JointEvidence(CallEvidence):
     @cached_property
     def allele_strand_bias(self) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray]:
         """((FS, SOR) of each allele against REF, bool[c] present, uint8 by allele: there is no table)."""
-        table, present, empty = self.allele_sums("AS_SB_TABLE")
+        table, present, empty = self.allele_sums(STRANDS)
         ref = np.repeat(table[self.calls.allele_offset[:-1]], self.n_alleles, axis=0)
         tables = np.concatenate([ref, table], 1).astype(np.int64)
         return self.strand_tests(tables, tables), present, empty

@@ -25,6 +25,8 @@ MAX_PRINTED_GQ = 99
 SOMATIC_INFO = ("TLOD", "POPAF", "MMQ", "MBQ", "MPOS", "MFRL")
 STALE_INFO = ("AC", "AF", "AN", "MLEAC", "MLEAF", "END", "DP", "ECNTH", "ECNT")
 """INFO keys that merging drops or works out itself."""
+SUMMED_BY_SAMPLE = ("MQ_DP", "QUALapprox", "RAW_GT_COUNT", "VarDP")
+"""Numeric INFO keys of which GenomicsDB takes sums, as CombineGVCFs does not. Source: GATKGenomicsDBUtils."""
 
 
 def offsets(lengths) -> np.ndarray:
@@ -384,7 +386,8 @@ def merge(rows: SourceRows, entries: Entries, samples: int, mode: int, threads: 
     """Output records of source rows.
 
     mode: GENOTYPE, COMBINE_AND_GENOTYPE or COMBINE of `kernels.joint_merge_cpu`. Genotypes of several files are no-calls, those of one
-    file stay if they say something. by_sample: AS_SB_TABLE of an allele that only other positions have is empty, as GenomicsDB gives it.
+    file stay if they say something. by_sample: AS_SB_TABLE of an allele that only other positions have is empty, and some keys are sums, as
+    GenomicsDB gives them.
 
     Raises
     ------
@@ -425,7 +428,7 @@ def merge(rows: SourceRows, entries: Entries, samples: int, mode: int, threads: 
         gq=_taken(rows.gq, kept, -1).reshape(shape), dp=_taken(rows.dp, kept, -1).reshape(shape),
         min_dp=_taken(rows.min_dp, kept, -1).reshape(shape), pl=pl, pl_offset=pl_offset, ad=ad, ad_offset=ad_offset,
         texts={k: TextColumn(c.data, _taken(c.start, kept, 0), _taken(c.length, kept, -1)) for k, c in rows.texts.items()},
-        depth=_depths(rows, entries), numeric=_numeric(rows, entries, threads), raw_mq=raw, ids=_ids(rows, entries, threads),
+        depth=_depths(rows, entries), numeric=_numeric(rows, entries, by_sample, threads), raw_mq=raw, ids=_ids(rows, entries, threads),
         allele_data=merge_allele_data(rows.allele_raw, allele_offset, (entries.offset, entries.row, entries.pos, rows.start, *rows.alleles,
                                                                        allele_offset, code, map_offset, source), by_sample, threads),
     )  # fmt: skip
@@ -446,9 +449,15 @@ def _check(rows, entries, bad, text):
         raise rows.problem(int(entries.row[entries.offset[min(bad)]]), text)
 
 
-def _numeric(rows, entries, threads):
+def _numeric(rows, entries, by_sample, threads):
     out = {}
     for key, (values, offset, number) in rows.numeric.items():
+        if by_sample and key in SUMMED_BY_SAMPLE:
+            total = np.full((len(rows), 1), -1, np.int64)
+            total[np.diff(offset) > 0, 0] = values[offset[:-1][np.diff(offset) > 0]]
+            total, some = _sums(total, entries, rows)
+            out[key] = total[:, 0].astype(np.float64), some > 0
+            continue
         value, present = np.empty(len(entries)), np.empty(len(entries), np.uint8)
         run_chunks(kernel.medians, len(entries), threads, entries.offset, entries.row, entries.pos, rows.start, values, offset, number,
                    value, present)  # fmt: skip

@@ -38,6 +38,17 @@ gatk forced.vcf.gz GenotypeGVCFs -V "$work/combined_as.g.vcf.gz" -G StandardAnno
     --keep-specific-combined-raw-annotation RMSMappingQuality --keep-specific-combined-raw-annotation AS_FisherStrand -L demo1:20000-22500 \
     -L demo1:24012-24600 -L demo2:10000-10600 --call-genotypes false
 gatk tetraploid.vcf.gz GenotypeGVCFs -V t0.g.vcf.gz -ploidy 4
+as="-G StandardAnnotation -G AS_StandardAnnotation"
+# shellcheck disable=SC2086
+{
+for x in as0 as1; do "$GATK" ReblockGVCF -R "$work/reference.fa" -V $x.g.vcf.gz $as -do-qual-approx -O "$work/$x.g.vcf.gz" > "$work/log" 2>&1; done
+cp "$work"/as0.g.vcf.gz reblocked0.g.vcf.gz && cp "$work"/as1.g.vcf.gz reblocked1.g.vcf.gz
+"$GATK" CombineGVCFs -R "$work/reference.fa" -V "$work/as1.g.vcf.gz" -V "$work/as0.g.vcf.gz" $as -O "$work/reblocked.g.vcf.gz" > "$work/log" 2>&1
+"$GATK" GenomicsDBImport -V "$work/as1.g.vcf.gz" -V "$work/as0.g.vcf.gz" --genomicsdb-workspace-path "$work/reblocked" -L demo1 -L demo2 \
+    > "$work/log" 2>&1
+gatk reblocked_combined.vcf.gz GenotypeGVCFs -V "$work/reblocked.g.vcf.gz" $as -keep-combined
+gatk reblocked_genomicsdb.vcf.gz GenotypeGVCFs -V "gendb://$work/reblocked" $as -keep-combined
+}
 added=$(printf -- '-A %s ' AlleleFraction BaseQuality BaseQualityHistogram ClippingRankSumTest CountNs FragmentLength LikelihoodRankSumTest \
     MappingQuality MappingQualityZero ReadPosition ReferenceBases TandemRepeat DepthPerSampleHC AssemblyComplexity GenotypeSummaries)
 # shellcheck disable=SC2086
