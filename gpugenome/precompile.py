@@ -83,9 +83,11 @@ def ensure_compiled(command: str, threads: int, log) -> None:
     """Compile the kernels of a command where they are not in the cache yet. log: called with a line where there is something to do."""
     import numba
 
+    from gpugenome.kernels.launch import keeps_code
+
     wanted = json.loads(LIST.read_text()).get(command, {})
     marker = _marker(wanted)
-    if threads < 2 or not wanted or numba.config.DISABLE_JIT or marker.exists():
+    if threads < 2 or not wanted or numba.config.DISABLE_JIT or marker.exists() or not keeps_code():
         return
     processes = min(threads, MOST_PROCESSES, len(wanted))
     log(f"first run of this version on this machine: compiling its kernels in {processes} processes")
@@ -97,9 +99,8 @@ def ensure_compiled(command: str, threads: int, log) -> None:
     if failed:  # the kernels in question compile when they are called
         log(f"{len(failed)} of {len(tasks)} kernel modules not compiled ahead: {failed[0]!r}")
     try:
-        marker.parent.mkdir(parents=True, exist_ok=True)
         marker.touch()
-    except OSError:  # no cache, as `launch` has it
+    except OSError:  # a full disk
         pass
 
 

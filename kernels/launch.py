@@ -14,25 +14,60 @@ import tempfile
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
 
-if "NUMBA_CACHE_DIR" not in os.environ:
+
+def _cache_folder() -> Path:
+    """Where compiled kernels are kept: the user's cache folder, or one of our own among the temporary files, or nowhere.
+
+    Compiled code is run: a folder that somebody else made among the temporary files is not for us.
+    """
     import platformdirs
 
     try:
-        from gpugenome._version import __version__ as _version
+        from gpugenome._version import __version__ as version
     except ImportError:  # kernels used on their own
-        _version = "0"
-    _dir = Path(platformdirs.user_cache_dir("gpugenome")) / _version
+        version = "0"
     try:
-        _dir.mkdir(parents=True, exist_ok=True)
+        usual = Path(platformdirs.user_cache_dir("gpugenome"), version)
+        if usual.is_absolute():  # a user without a home has none, or platformdirs raises RuntimeError
+            usual.mkdir(parents=True, exist_ok=True)
+            if os.access(usual, os.W_OK) or any(usual.iterdir()):  # one that was filled and is read-only now is of use
+                return usual
+    except (OSError, RuntimeError):
+        pass
+    try:
+        own = Path(tempfile.gettempdir(), f"gpugenome-{os.getuid()}")
+        own.mkdir(mode=0o700, exist_ok=True)
+        if own.stat(follow_symlinks=False).st_uid == os.getuid():
+            return own / version
     except OSError:
-        _dir = Path(tempfile.gettempdir()) / f"gpugenome-{os.getuid()}" / _version
-        _dir.mkdir(parents=True, exist_ok=True)
-    os.environ["NUMBA_CACHE_DIR"] = str(_dir)
+        pass
+    return Path(os.devnull, "none")
+
+
+if "NUMBA_CACHE_DIR" not in os.environ:
+    os.environ["NUMBA_CACHE_DIR"] = str(_cache_folder())
+
+
+@lru_cache
+def keeps_code() -> bool:
+    """Whether compiled kernels can be kept: makes their folder where it is not there."""
+    try:
+        os.makedirs(os.environ["NUMBA_CACHE_DIR"], exist_ok=True)
+        return os.access(os.environ["NUMBA_CACHE_DIR"], os.W_OK)
+    except OSError:
+        return False
+
+
+@lru_cache
+def _tell_once(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
 
 # The 100,000 objects that numba makes are there to stay: to look among them for garbage, again and again, takes 30 ms.
 _collects = gc.isenabled()
@@ -139,7 +174,7 @@ class _Cache:
         codegen = target_context.codegen()
         try:
             code, described, environment, kept, reload_init, environments = pickle.loads(self._path(signature, codegen).read_bytes())
-        except OSError:
+        except Exception:  # not there, not readable, or cut off by a machine that went down: compiled anew
             return None
         _bind_runtime()
         for call in reload_init:
@@ -172,8 +207,10 @@ class _Cache:
             self.cache_path.mkdir(parents=True, exist_ok=True)
             unfinished.write_bytes(data)
             unfinished.replace(path)
-        except OSError:
-            unfinished.unlink(missing_ok=True)
+        except OSError as e:
+            _tell_once(f"gpugenome: {self.cache_path.parent}: cannot be written ({e.strerror}), kernels are compiled in every run")
+            with suppress(OSError):
+                unfinished.unlink()
 
 
 # names by which kernels make arrays

@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from gpugenome.kernels.launch import stamp  # before numba: it says where compiled kernels are cached
+from gpugenome.kernels.launch import keeps_code, stamp  # before numba: it says where compiled kernels are cached
 
 from numba import cuda  # isort: skip
 
@@ -23,8 +23,8 @@ class Kernel:
     def __init__(self, function, block=128, per_item=1, blocks_per_sm=1):
         self.function, self.block, self.per_item = function, block, per_item
         self.launch_bounds = (block, blocks_per_sm)
-        self.compiled = cuda.jit(launch_bounds=self.launch_bounds, cache=True)(function)
-        if hasattr(self.compiled, "_cache"):  # not in the simulator
+        self.compiled = cuda.jit(launch_bounds=self.launch_bounds, cache=keeps_code())(function)
+        if keeps_code() and hasattr(self.compiled, "_cache"):  # not in the simulator
             self.compiled._cache._cache_file._source_stamp = stamp(Path(function.__code__.co_filename).resolve())
 
     def __call__(self, begin, end, *args):

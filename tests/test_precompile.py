@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numba import types
 from numba.np.numpy_support import from_dtype
 
+import gpugenome
 from gpugenome import precompile
 
 LISTED = json.loads(precompile.LIST.read_text())
@@ -44,6 +46,51 @@ def test_compiled_ahead_is_not_compiled_again(tmp_path):
         "print(sum(sum(s.cache_misses.values()) for s in stats), sum(sum(s.cache_hits.values()) for s in stats))"
     )
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "not" / "there")}
-    runs = [subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True) for _ in range(2)]
-    (missed, _), (missed_again, hits) = (map(int, r.stdout.split()) for r in runs)
+
+    def run():
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+        assert done.stderr == ""
+        return list(map(int, done.stdout.split()))
+
+    (missed, _), (missed_again, hits) = run(), run()
     assert missed > 0 and missed_again == 0 and hits == missed
+    small = min((tmp_path / "not" / "there").glob("*/*.coordinates_broken-*"))
+    small.write_bytes(small.read_bytes()[:1000])  # as where the machine went down
+    assert run() == [1, hits - 1]
+    assert run() == [0, hits]
+
+
+FOLDER = "import os; from gpugenome.kernels import launch; print(os.environ['NUMBA_CACHE_DIR'], launch.keeps_code())"
+
+
+def folder_of(code="", **environment):
+    kept = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
+    done = subprocess.run([sys.executable, "-c", code + FOLDER], env={**kept, **environment}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_where_compiled_kernels_are_kept(tmp_path):
+    home, temporary = tmp_path / "home", tmp_path / "tmp"
+    home.mkdir(), temporary.mkdir()
+    own = temporary / f"gpugenome-{os.getuid()}" / gpugenome.__version__
+    assert folder_of(HOME=str(home)) == [str(home / ".cache" / "gpugenome" / gpugenome.__version__), "True"]
+    assert folder_of(HOME="/dev/null", TMPDIR=str(temporary)) == [str(own), "True"]
+    nobody = "import os; os.path.expanduser = lambda path: path\n"
+    assert folder_of(nobody, TMPDIR=str(temporary)) == [str(own), "True"]
+    own.parent.rename(temporary / "gpugenome-12345")  # made by another user
+    nobody += "os.getuid = lambda: 12345\n"
+    assert folder_of(nobody, TMPDIR=str(temporary)) == ["/dev/null/none", "False"]
+    assert not any(p.name == "~" for p in Path.cwd().iterdir())
+
+
+def test_kernels_run_where_nothing_can_be_kept():
+    code = (
+        "import numpy as np; from gpugenome.kernels import bam_records_cpu as k\n"
+        "for kind in (np.int64, np.int32):\n"
+        "    print(k.scan_records(np.zeros(4, np.uint8), 0, 4, np.zeros(2, kind), 1))"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": "/dev/null/none"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout == "(0, 1)\n" * 2, done.stderr
+    assert done.stderr == "gpugenome: /dev/null/none: cannot be written (Not a directory), kernels are compiled in every run\n"
