@@ -1,10 +1,10 @@
 """A store of GVCFs that grows sample by sample: a folder with a folder for each GVCF, and a list of them.
 
-The folder of a GVCF is a Parquet dataset: its record lines, a row group for each genome window, some hundred row groups a file (the footer
-of one file with all of a genome's would take tens of MB), and index.parquet with the span and size of each row group, so that what an
-interval does not need is not read. Windows are small, for the memory of cohorts of thousands; where there are few samples as many
-windows are read at once as the reader's pieces hold. The list (cohort.json) is replaced in one step after the new folders are complete:
-whatever interrupts `add` or `remove`, the store is as before or as after.
+The folder of a GVCF holds an Arrow stream of its records, a record batch for each genome window: reference blocks as numbers, other
+records as lines; and index.parquet with the span, place and checksum of each batch, so that what an interval does not need is not read.
+Windows are small, for the memory of cohorts of thousands; where there are few samples as many windows are read at once as the reader's
+pieces hold. The list (cohort.json) is replaced in one step after the new folders are complete: whatever interrupts `add` or `remove`,
+the store is as before or as after.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import shutil
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,17 +23,28 @@ import pyarrow.parquet as pq
 
 from gpugenome.errors import InputError
 from gpugenome.io.outputs import AtomicOutput, os_problem
+from gpugenome.io.stored_records import MOST_NUMBERS, StoredRecords, Templates
 from gpugenome.io.text_lines import PIECE_BYTES
-from gpugenome.io.variant_records import VariantFile, VariantHeader
+from gpugenome.io.variant_records import OTHER_REFERENCE, VariantFile, VariantHeader
+from gpugenome.kernels import stored_records_cpu as kernel
+from gpugenome.kernels.launch import run_chunks
+from gpugenome.kernels.vcf_text_cpu import compact
 
-FORMAT, VERSION = "gpugenome cohort", 2
-WINDOW_BP = 10_000
-GROUPS_PER_FILE = 512
-FOOTER_PIECE_BYTES = 1 << 17
-"""Where pieces are smaller (with a thousand samples) footers, which take as much, are read again for each piece."""
-_LIST, _PARTS, _INDEX, _HEADER = "cohort.json", "parts", "index.parquet", b"vcf_header"
-_LINES = pa.schema([("line", pa.large_binary())])
-_SPANS = pa.schema([("ref_id", pa.int32()), ("start", pa.int32()), ("end", pa.int32()), ("records", pa.int32()), ("bytes", pa.int64())])
+FORMAT, VERSION = "gpugenome cohort", 3
+WINDOW_BP = 20_000
+_LIST, _PARTS, _INDEX, _RECORDS = "cohort.json", "parts", "index.parquet", "records.arrows"
+_HEADER, _TEMPLATES = b"vcf_header", b"templates"
+_SPANS = pa.schema([("ref_id", pa.int32()), ("start", pa.int32()), ("end", pa.int32()), ("records", pa.int32()), ("bytes", pa.int64()),
+                    ("offset", pa.int64()), ("size", pa.int32()), ("crc32", pa.uint32())])  # fmt: skip
+_TEXT_BYTES = 128
+"""Bytes of a record as text, about."""
+
+
+def _columns(numbers):
+    """The schema of a part's records. gap: from the end of the record before to the start, in a batch's first one from 0; length: to the
+    end. kind, ref, values, line: as of `io.stored_records`."""
+    return pa.schema([("gap", pa.int32()), ("length", pa.int32()), ("kind", pa.uint8()), ("ref", pa.uint8()),
+                      ("values", pa.list_(pa.uint16(), numbers)), ("line", pa.binary())])  # fmt: skip
 
 
 @dataclass
@@ -85,7 +97,7 @@ class Cohort:
         return store
 
     def folder(self, part: Part) -> Path:
-        """The Parquet dataset of a part."""
+        """Where the records of a part are."""
         return self.path / _PARTS / part.name
 
     def samples(self) -> list[str]:
@@ -169,17 +181,19 @@ class Cohort:
         unfinished = self.folder(part).with_name("." + part.name)
         try:
             unfinished.mkdir()
-            with _GroupWriter(unfinished) as groups:
-                waiting = _table([])
+            with _WindowWriter(unfinished / _RECORDS) as windows:
+                waiting = None
                 for records in pieces:
-                    waiting = pa.concat_tables([waiting, _table([records])]).combine_chunks()
+                    new = _table(records, windows.templates, windows.numbers)
+                    waiting = new if waiting is None else pa.concat_tables([waiting, new]).combine_chunks()
                     edges = _window_edges(waiting, self.window_bp)
                     for a, b in zip(edges[:-2], edges[1:-1]):  # a pass for each window; the last one may go on
-                        groups.write(waiting.slice(a, b - a))
+                        windows.write(waiting.slice(a, b - a))
                     waiting = waiting.slice(edges[-2])
-                if len(waiting):
-                    groups.write(waiting)
-            index = pa.table(groups.spans, schema=_SPANS.with_metadata({_HEADER: header.encode("latin-1")}))
+                if waiting is not None:
+                    windows.write(waiting)
+            more = {_HEADER: header.encode("latin-1"), _TEMPLATES: json.dumps([t.decode("latin-1") for t in windows.templates.texts])}
+            index = pa.table(windows.spans, schema=_SPANS.with_metadata(more))
             with open(unfinished / _INDEX, "wb") as f:
                 pq.write_table(index, f, write_page_checksum=True)
                 _to_disk(f)
@@ -188,7 +202,7 @@ class Cohort:
             raise os_problem(self.folder(part), e) from None
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
-        return sum(groups.spans["records"])
+        return sum(windows.spans["records"])
 
     def _save(self):
         content = {
@@ -205,44 +219,46 @@ def _to_disk(handle):
     os.fsync(handle.fileno())
 
 
-class _GroupWriter:
-    """Writes row groups into numbered Parquet files. spans: what the index has of each."""
+class _WindowWriter:
+    """Writes windows into an Arrow stream. spans: what the index has of each. templates: of the records so far. numbers: room for those
+    of a block, known from the first window on."""
 
-    def __init__(self, folder):
-        self.folder, self.spans = folder, {name: [] for name in _SPANS.names}
-        self._handle = self._writer = None
+    def __init__(self, path):
+        self.path, self.spans, self.templates, self.numbers = path, {name: [] for name in _SPANS.names}, Templates(), MOST_NUMBERS
+        self._writer = None
 
     def __enter__(self):
+        self._handle = open(self.path, "w+b")  # noqa: SIM115 closed in __exit__
         return self
 
     def __exit__(self, *_):
-        self._close()
-
-    def _close(self):
-        if self._writer is not None:
-            self._writer.close()
+        with self._handle:
+            if self._writer is not None:
+                self._writer.close()
             _to_disk(self._handle)
-            self._handle.close()
-            self._writer = None
 
     def write(self, rows):
-        """One row group."""
-        done = len(self.spans["start"])
-        if done % GROUPS_PER_FILE == 0:
-            self._close()
-            self._handle = open(self.folder / _file_name(done), "wb")  # noqa: SIM115 closed in _close
-            self._writer = pq.ParquetWriter(self._handle, _LINES, compression="zstd", compression_level=6, use_dictionary=False,
-                                            write_statistics=False, write_page_checksum=True)  # fmt: skip
-        self._writer.write_table(rows.select(["line"]), row_group_size=len(rows))
-        self.spans["ref_id"].append(rows["ref_id"][0].as_py())
-        self.spans["start"].append(rows["start"][0].as_py())
-        self.spans["end"].append(int(rows["end"].to_numpy().max()))
-        self.spans["records"].append(len(rows))
-        self.spans["bytes"].append(rows["line"].nbytes)
-
-
-def _file_name(group):
-    return f"{group // GROUPS_PER_FILE:06d}.parquet"
+        """A record batch of the rows of one window, of the columns of `_table`."""
+        if self._writer is None:
+            self.numbers = self.templates.numbers
+            schema = _columns(self.numbers)
+            options = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", compression_level=3), use_threads=False)
+            self._writer = pa.ipc.new_stream(pa.PythonFile(self._handle, mode="w"), schema, options=options)
+            self._at = len(schema.serialize())  # the writer puts it before the first batch
+        start, end = rows["start"].to_numpy(), rows["end"].to_numpy()
+        values = rows["values"].chunk(0).flatten().to_numpy().reshape(len(rows), -1)[:, : self.numbers]
+        columns = [pa.array(start - np.append(0, end[:-1]).astype(np.int32)), pa.array(end - start), rows["kind"].chunk(0),
+                   rows["ref"].chunk(0), pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), self.numbers),
+                   rows["line"].chunk(0)]  # fmt: skip
+        self._writer.write_batch(pa.record_batch(columns, schema=_columns(self.numbers)))
+        self._handle.flush()
+        after = self._handle.tell()
+        written = os.pread(self._handle.fileno(), after - self._at, self._at)
+        size = 2 * start.nbytes + len(rows) * 6 + values.nbytes + rows["line"].nbytes
+        for name, value in (("ref_id", rows["ref_id"][0].as_py()), ("start", start[0]), ("end", end.max()), ("records", len(rows)),
+                            ("bytes", size), ("offset", self._at), ("size", len(written)), ("crc32", zlib.crc32(written))):  # fmt: skip
+            self.spans[name].append(value)
+        self._at = after
 
 
 @contextlib.contextmanager
@@ -283,20 +299,20 @@ def changing(path, make: bool = False):
                 path.rmdir()
 
 
-def _table(pieces):
-    """Records as rows: contig, span and line with its newline. pieces: none, or one VariantRecords."""
-    schema = pa.schema([_SPANS.field(0), _SPANS.field(1), _SPANS.field(2), _LINES.field(0)])
-    if not pieces:
-        return schema.empty_table()
-    (records,) = pieces
-    offset = np.append(records.columns[:, 0], records.ends[-1] + 1)
-    if (offset[1:] != records.ends + 1).any():
-        raise records.problem(int(np.argmax(offset[1:] != records.ends + 1)), "is followed by a line that is no record")
-    text = records.data
-    if records.ends[-1] == len(text):  # the file's last line has no newline
-        text = np.append(text, np.uint8(10))
-    lines = pa.Array.from_buffers(pa.large_binary(), len(records), [None, pa.py_buffer(offset), pa.py_buffer(text)])
-    return pa.table([pa.array(records.ref_id), pa.array(records.start), pa.array(records.end), lines], schema=schema)
+def _table(records, templates, numbers):
+    """VariantRecords as rows: contig, span, and what `io.stored_records` has of each. numbers: of a block with a new template, at most."""
+    kind, ref, values = templates.encode(records, numbers)
+    starts = records.columns[:, 0]
+    rows = np.flatnonzero(kind < kernel.FIRST_TEMPLATE)
+    length = np.zeros(len(records), np.int64)
+    length[rows] = records.ends[rows] - starts[rows]
+    offset = np.append(0, np.cumsum(length)).astype(np.int32)
+    text = np.empty(int(offset[-1]), np.uint8)
+    run_chunks(compact, len(rows), 1, records.data, starts[rows], text, np.append(offset[:-1][rows], offset[-1]).astype(np.int64))
+    lines = pa.Array.from_buffers(pa.binary(), len(records), [None, pa.py_buffer(offset), pa.py_buffer(text)])
+    values = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), MOST_NUMBERS)
+    columns = {"ref_id": records.ref_id, "start": records.start, "end": records.end, "kind": kind, "ref": ref}
+    return pa.table({**{name: pa.array(c) for name, c in columns.items()}, "values": values, "line": lines})
 
 
 def _window_edges(table, window_bp):
@@ -306,9 +322,9 @@ def _window_edges(table, window_bp):
 
 
 class StoredVariants(VariantFile):
-    """A part of a store, read as a `VariantFile` is, in pieces of whole lines of about piece_bytes.
+    """A part of a store, read as a `VariantFile` is, or as StoredRecords, in pieces of about piece_bytes.
 
-    contigs: names in the order of the contigs' numbers. intervals: int64[k, 3] (ref_id, start, end); only row groups that overlap one are
+    contigs: names in the order of the contigs' numbers. intervals: int64[k, 3] (ref_id, start, end); only windows that overlap one are
     read. None: everything.
 
     Raises
@@ -321,50 +337,82 @@ class StoredVariants(VariantFile):
         try:
             index = pq.read_table(Path(folder) / _INDEX, page_checksum_verification=True, partitioning=None)
             header = index.schema.metadata[_HEADER]
-            ref_id, start, end, self._bytes = (index[name].to_numpy() for name in ("ref_id", "start", "end", "bytes"))
-        except (OSError, pa.ArrowException, KeyError, TypeError) as e:
+            self._templates = Templates([t.encode("latin-1") for t in json.loads(index.schema.metadata[_TEMPLATES])]).arrays
+            self._index = {name: index[name].to_numpy() for name in _SPANS.names}
+        except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as e:
             raise InputError(Path(folder) / _INDEX, f"is damaged: {e}") from None
         self.header = VariantHeader.parse(self.path, header)
         self._start_reading(contigs, np.empty(0, np.uint8))
+        self._names = list(contigs)
+        ref_id, start, end = (self._index[name] for name in ("ref_id", "start", "end"))
         needed = np.ones(len(start), bool)
         if intervals is not None:
             needed[:] = False
             for contig, begin, stop in intervals.tolist():  # a pass for each interval, over windows
                 needed |= (ref_id == contig) & (start < stop) & (np.maximum(end, start + 1) > begin)
-        self.groups = np.flatnonzero(needed)
+        self.windows = np.flatnonzero(needed)
         self._lines = self._texts()
 
     def _reads(self):
-        """Lists of row groups of one file that are read together: as many as make up a piece."""
-        some, size = [], 0
-        for group in self.groups.tolist():
-            if some and (size + self._bytes[group] > self._piece_bytes or group // GROUPS_PER_FILE != some[0] // GROUPS_PER_FILE):
-                yield some
-                some, size = [], 0
-            some.append(group)
-            size += self._bytes[group]
-        if some:
-            yield some
+        """(first, last) of windows that are read together: of one contig, side by side, as many as make up a piece."""
+        ref_id, size = self._index["ref_id"], self._index["bytes"]
+        first, last, total = -1, -1, 0
+        for w in self.windows.tolist():
+            if first >= 0 and (w != last + 1 or ref_id[w] != ref_id[first] or total + size[w] > self._piece_bytes):
+                yield first, last
+                first = -1
+            if first < 0:
+                first, total = w, 0
+            last = w
+            total += size[w]
+        if first >= 0:
+            yield first, last
+
+    def _batches(self, first, last):
+        """The Arrow table of some windows."""
+        offset, size, crc = (self._index[name][first : last + 1] for name in ("offset", "size", "crc32"))
+        path = Path(self.path) / _RECORDS
+        try:
+            with open(path, "rb") as f:
+                head = f.read(int(self._index["offset"][0]))
+                f.seek(int(offset[0]))
+                data = f.read(int(offset[-1] + size[-1] - offset[0]))
+            for w, a, n, wanted in zip(range(first, last + 1), (offset - offset[0]).tolist(), size.tolist(), crc.tolist()):
+                if zlib.crc32(memoryview(data)[a : a + n]) != wanted:
+                    raise InputError(path, f"window {w + 1} is damaged or missing")
+            with pa.ipc.open_stream(pa.py_buffer(head + data), options=pa.ipc.IpcReadOptions(use_threads=False)) as reader:
+                return reader.read_all().combine_chunks()
+        except (OSError, pa.ArrowException) as e:
+            raise InputError(path, f"a window of {first + 1} to {last + 1} is damaged or missing: {e}") from None
+
+    def stored(self, bases_of=None):
+        """Iterator of StoredRecords, each of one contig. bases_of(ref_id): uint8, the reference, if it is to be checked.
+
+        Raises
+        ------
+        InputError: records of another reference, a damaged file.
+        """
+        for first, last in self._reads():
+            table = self._batches(first, last)
+            gap, length, kind, ref, values, lines = (c.chunk(0) for c in table.columns)
+            gap, length, kind, ref = (c.to_numpy() for c in (gap, length, kind, ref))
+            values = values.flatten().to_numpy().reshape(len(gap), -1)
+            _, offset, text = lines.buffers()
+            offset = np.frombuffer(offset, np.int32, len(gap) + 1)
+            text = np.empty(0, np.uint8) if text is None else np.frombuffer(text, np.uint8)
+            ref_id = int(self._index["ref_id"][first])
+            firsts = np.append(0, np.cumsum(self._index["records"][first:last]))
+            start, end = np.empty(len(gap), np.int32), np.empty(len(gap), np.int32)
+            bases = np.empty(0, np.uint8) if bases_of is None else bases_of(ref_id)
+            bad = kernel.decode(gap, length, firsts, kind, ref, offset, text, bases, start, end)
+            found = StoredRecords(self.header, self._names[ref_id], np.full(len(gap), ref_id, np.int32), start, end,
+                                  kind == kernel.VARIANT_LINE, np.arange(len(gap)), kind, ref, values, offset, text, self._templates)
+            if bad >= 0 and bases_of is not None:
+                raise found.problem(int(bad), OTHER_REFERENCE)
+            yield found
 
     def _texts(self):
-        name, footer = None, None
-        for groups in self._reads():
-            path, numbers = Path(self.path) / _file_name(groups[0]), [g % GROUPS_PER_FILE for g in groups]
-            try:
-                if path.name != name:
-                    name, footer = path.name, pq.read_metadata(path)
-                with pq.ParquetFile(path, metadata=footer, page_checksum_verification=True) as f:
-                    column = f.read_row_groups(numbers, columns=["line"]).column(0)
-            except (OSError, pa.ArrowException) as e:
-                raise InputError(path, f"a row group of {numbers[0] + 1} to {numbers[-1] + 1} is damaged or missing: {e}") from None
-            if self._piece_bytes < FOOTER_PIECE_BYTES:
-                name, footer = None, None
-            chunk = pa.concat_arrays(column.chunks)
-            del column
-            offset = np.frombuffer(chunk.buffers()[1], np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
-            text = np.frombuffer(chunk.buffers()[2], np.uint8)
-            at = 0
-            while at < len(chunk):  # a pass for each piece
-                after = max(at + 1, int(np.searchsorted(offset, offset[at] + self._piece_bytes, "right")) - 1)
-                yield text[offset[at] : offset[after]]
-                at = after
+        most = max(1, self._piece_bytes // _TEXT_BYTES)
+        for found in self.stored():
+            for at in range(0, len(found), most):
+                yield found.text(np.arange(at, min(at + most, len(found))))

@@ -20,6 +20,7 @@ from gpugenome.kernels.vcf_compare_cpu import find_lines
 from gpugenome.variant_fields import TextColumn
 
 MISSING = -1
+OTHER_REFERENCE = "lies beyond the contig or its REF is not the reference's: made with another reference?"
 _HEADER_PIECE_BYTES = 1 << 18
 
 
@@ -177,7 +178,7 @@ class VariantRecords:
         InputError: a record beyond the contig's end, or whose REF is not the reference's.
         """
         bad = run_chunks(kernel.find_other_reference, len(self), self.threads, self.data, self.columns, self.start, self.end, bases)
-        self._check(bad, 1, "lies beyond the contig or its REF is not the reference's: made with another reference?")
+        self._check(bad, 1, OTHER_REFERENCE)
 
     def info(self, keys) -> tuple[dict[str, TextColumn], np.ndarray]:
         """INFO values by key (length 0: a flag), and int64[n]: where a key that is not asked for begins, -1 where there is none."""

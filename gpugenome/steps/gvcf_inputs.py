@@ -73,6 +73,20 @@ class GvcfInput:
                     yield found
 
 
+    def rows(self, intervals: np.ndarray | None = None):
+        """Iterator of what a sweep over several files takes: `records` without MNPs; of a store, whose records were checked when they
+        were added, StoredRecords. Raises as `records`, and as `check_no_mnp`."""
+        if not hasattr(self.file, "stored"):
+            for records in self.records(intervals):
+                check_no_mnp(records)
+                yield records
+            return
+        for records in self.file.stored(self.bases_of):
+            found = records if intervals is None else records.take(np.flatnonzero(overlapping(records, intervals)))
+            if len(found):
+                yield found
+
+
 def open_inputs(paths, genome: Reference, threads: int, piece_bytes: int | None = None,
                 intervals: np.ndarray | None = None) -> tuple[list[GvcfInput], list[str]]:  # fmt: skip
     """The inputs, and the samples in the order of the columns (of one file: its own; of several: by name).

@@ -10,9 +10,10 @@ from itertools import chain
 
 import numpy as np
 
-from gpugenome.io.variant_records import VariantRecords, compacted
+from gpugenome.io.stored_records import compacted
+from gpugenome.io.variant_records import VariantRecords
 from gpugenome.kernels import joint_sweep_cpu as kernel
-from gpugenome.steps.gvcf_inputs import GvcfInput, check_no_mnp, starting_in
+from gpugenome.steps.gvcf_inputs import GvcfInput, starting_in
 from gpugenome.steps.joint_records import Entries, InputKeys, SourceRows, source_rows
 
 _END = np.iinfo(np.int64).max
@@ -41,7 +42,7 @@ class _Pending:
     """The rows of one file that were read and not yet swept: parts of at most one contig each."""
 
     def __init__(self, source: GvcfInput, intervals):
-        self.source, self._records, self.parts, self.ended = source, source.records(intervals), [], False
+        self.source, self._records, self.parts, self.ended = source, source.rows(intervals), [], False
         self._enough = 1
 
     def load(self) -> None:
@@ -50,7 +51,6 @@ class _Pending:
         if part is None:
             self.ended = True
             return
-        check_no_mnp(part)
         part.has_variant()
         self.parts.append(part)
         self._enough = max(2, len(part) // 2)
@@ -198,9 +198,13 @@ class GvcfSweep:
     def _keep(self, parts, file_of_part, size, next_row, rows):
         """Hold back open rows and rows that were not swept."""
         edge = np.concatenate([[0], np.cumsum(size)])
-        for row in rows.tolist():  # open rows, some for each file
-            k = int(np.searchsorted(edge, row, "right")) - 1
-            self._open.append((file_of_part[k], parts[k].compacted(np.array([row - edge[k]]))))
+        order = np.argsort(rows, kind="stable")
+        part_of = np.searchsorted(edge, rows[order], "right") - 1
+        held, first = np.unique(part_of, return_index=True)
+        mine = np.split(rows[order] - edge[part_of], first[1:])
+        records = compacted([parts[k] for k in held.tolist()], mine) if len(rows) else []
+        each = [(file_of_part[k], r.take(slice(i, i + 1))) for k, r in zip(held.tolist(), records) for i in range(len(r))]
+        self._open += [each[k] for k in np.argsort(order).tolist()]  # open rows, some for each file, as they arrived
         for pending in self._pending:
             pending.parts = []
         for k, part in enumerate(parts):
