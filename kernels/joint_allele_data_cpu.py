@@ -45,6 +45,23 @@ def _source(t, e, r, code, map_offset, source, data, allele_offset, allele_start
 
 
 @jit
+def find_bad_sums(begin, end, data, start, length):
+    """The first of rows begin..end with a value, between '|' and commas, that is neither a number nor '.' nor empty; -1 for none."""
+    for i in range(begin, end):
+        at, last = start[i], start[i] + length[i]
+        while at < last:
+            stop = at
+            while stop < last and data[stop] != BAR and data[stop] != COMMA:
+                stop += 1
+            if stop > at and not (stop - at == 1 and data[at] == DOT):
+                value, _ = parse_decimal(data[at:stop])
+                if math.isnan(value):
+                    return i
+            at = stop + 1
+    return -1
+
+
+@jit
 def sum_parts(begin, end, entry_offset, entry_row, pos, row_start, data, allele_offset, allele_start, allele_length, out_offset, code,
               map_offset, source, start, length, width, out, present, empty):  # fmt: skip
     """Sums by allele of `width` comma-separated numbers: out float64[alleles, width], present uint8 by record. start, length: text.

@@ -11,8 +11,9 @@ import numpy as np
 from gpugenome.kernels.launch import jit
 
 TAB, COMMA, SEMICOLON, COLON, EQUALS, DOT, BAR, SLASH, DASH = 9, 44, 59, 58, 61, 46, 124, 47, 45
+STAR, LESS, MORE, LEFT, RIGHT = 42, 60, 62, 91, 93
 FIXED_COLUMNS = 9
-FEW_COLUMNS, BAD_POS = 1, 2
+FEW_COLUMNS, BAD_POS, BAD_END, BAD_REF, BAD_ALT, SAME_ALLELE = 1, 2, 3, 4, 5, 6
 MOST_FORMAT_KEYS = 64
 
 
@@ -48,12 +49,71 @@ def _info_end(info, otherwise):
 
 
 @jit
+def _is_allele(text, is_ref):
+    """Whether htsjdk takes a text for an allele: A, C, G, T and N; of ALTs also '*', '.', and what is symbolic or a breakend."""
+    n = len(text)
+    if n == 0:
+        return False
+    if not is_ref:
+        if n == 1 and (text[0] == STAR or text[0] == DOT):
+            return True
+        if n > 1:
+            if text[0] == LESS or text[n - 1] == MORE or text[0] == DOT or text[n - 1] == DOT:
+                return True
+            for c in text:
+                if c == LEFT or c == RIGHT:
+                    return True
+    for c in text:
+        u = c & 0xDF
+        if u != 65 and u != 67 and u != 71 and u != 84 and u != 78:
+            return False
+    return True
+
+
+@jit
+def _same_bases(a, b):
+    """Whether two texts of bases are the same allele, upper case or lower."""
+    if len(a) != len(b):
+        return False
+    for k in range(len(a)):
+        x, y = a[k], b[k]
+        x = x - 32 if 97 <= x <= 122 else x
+        y = y - 32 if 97 <= y <= 122 else y
+        if x != y:
+            return False
+    return True
+
+
+@jit
+def _alleles_problem(data, first, second, last):
+    """What is wrong with the REF from `first` and the ALTs from `second` to `last`: BAD_REF, BAD_ALT, SAME_ALLELE or 0."""
+    if not _is_allele(data[first : second - 1], True):
+        return BAD_REF
+    at = second
+    while at <= last:
+        stop = until(data, at, last, COMMA)
+        if not _is_allele(data[at:stop], False):
+            return BAD_ALT
+        if _same_bases(data[at:stop], data[first : second - 1]):
+            return SAME_ALLELE
+        before = second
+        while before < at:
+            end = until(data, before, last, COMMA)
+            if _same_bases(data[at:stop], data[before:end]) and not (stop - at == 1 and data[at] == DOT):
+                return SAME_ALLELE
+            before = end + 1
+        at = stop + 1
+    return 0
+
+
+@jit
 def parse_sites(begin, end, data, starts, ends, expected, columns, same_contig, start, stop, problem):
     """Fixed columns of lines begin..end.
 
     expected: columns of the file. columns: int64[n, 10], the borders of CHROM to FORMAT; columns[i, 9] is where the samples begin (one past
     the line's end where there are none). same_contig: uint8, CHROM is that of the line before (0 for line 0). start, stop: int32, 0-based
-    half-open span (INFO END, else REF). problem: uint8, 0, FEW_COLUMNS (another number than expected) or BAD_POS.
+    half-open span (INFO END, else REF). problem: uint8, 0, FEW_COLUMNS (another number than expected), BAD_POS (POS or END is no number),
+    BAD_END (END before POS), or what `_alleles_problem` says.
     """
     for i in range(begin, end):
         line = data[starts[i] : ends[i]]
@@ -78,6 +138,10 @@ def parse_sites(begin, end, data, starts, ends, expected, columns, same_contig, 
         if pos < 1 or pos > 2147483646 or last < 0 or last > 2147483646:
             problem[i] = BAD_POS
             pos, last = np.int64(1), np.int64(1)
+        else:
+            problem[i] = _alleles_problem(data, columns[i, 3], columns[i, 4], columns[i, 5] - 1)
+            if problem[i] == 0 and last < pos:
+                problem[i] = BAD_END
         start[i] = pos - 1
         stop[i] = last
         same = i > 0

@@ -169,6 +169,17 @@ def with_short_pl(text):
     return text.replace(line, "\t".join([*fixed, keys, ":".join(values)]))
 
 
+def with_field(k, change):
+    """A change of column k of the first variant record with a REF of one base."""
+    def changed(text):
+        line = next(x for x in text.splitlines() if x[0] != "#" and ",<NON_REF>" in x and len(x.split("\t")[3]) == 1)
+        fields = line.split("\t")
+        fields[k] = change(fields[k])
+        return text.replace(line, "\t".join(fields))
+
+    return changed
+
+
 def with_old_raw_mq(text):
     """As GATK before 4.1.3 wrote it: the sum of squares alone, under another key."""
     text = text.replace("##INFO=<ID=RAW_MQandDP,Number=2,Type=Integer", "##INFO=<ID=RAW_MQ,Number=1,Type=Float")
@@ -191,12 +202,33 @@ def test_old_raw_mq_passes_where_it_is_not_read(reference, tmp_path):
         (lambda t: t.replace("length=", "length=1"), "made with another reference"),
         (lambda t: t[: len(t) // 2], "tab-separated columns"),
         (with_short_pl, "PL has another number of values"),
+        (with_field(9, lambda x: "0/7" + x[3:]), "altered.g.vcf: demo1:[0-9]+: GT names an allele that the record does not have"),
+        (with_field(7, lambda x: "END=5;" + x), "altered.g.vcf: demo1:[0-9]+: INFO END is before POS"),
+        (with_field(3, lambda x: ""), "altered.g.vcf: demo1:[0-9]+: REF '': expected bases"),
+        (with_field(3, lambda x: "Z"), "altered.g.vcf: demo1:[0-9]+: REF 'Z': expected bases"),
+        (with_field(4, lambda x: "Q!," + x), "altered.g.vcf: demo1:[0-9]+: ALT 'Q!,.*': expected alleles"),
+        (with_field(4, lambda x: "," + x), "altered.g.vcf: demo1:[0-9]+: ALT ',.*': expected alleles"),
+        (with_field(4, lambda x: x.lower().replace("<non_ref>", "") + x), "altered.g.vcf: demo1:[0-9]+: REF .* name an allele twice"),
+        (with_field(4, lambda x: "a,c,g,t,<NON_REF>"), "altered.g.vcf: demo1:[0-9]+: REF .* name an allele twice"),
     ],
 )
 def test_bad_input_leaves_no_output(reference, tmp_path, change, message):
     out = tmp_path / "out.vcf"
     with pytest.raises(InputError, match=message):
         run("-R", reference, "-V", altered(tmp_path, change), "-O", out)
+    assert not list(tmp_path.glob("out*"))
+
+
+@pytest.mark.parametrize("change, message", [
+    ((r"AS_SB_TABLE=[^|]+\|", "AS_SB_TABLE="), "AS_SB_TABLE has not as many values as there are alleles"),
+    ((r"AS_SB_TABLE=[0-9]+", "AS_SB_TABLE=abc"), "AS_SB_TABLE is not a list of numbers"),
+])  # fmt: skip
+def test_bad_allele_specific_values_are_named(reference, tmp_path, change, message):
+    path = tmp_path / "altered.g.vcf"
+    path.write_text(re.sub(*change, gzip.decompress((JOINT / "as0.g.vcf.gz").read_bytes()).decode()))
+    for inputs in (["-V", path], ["-V", JOINT / "as1.g.vcf.gz", "-V", path]):
+        with pytest.raises(InputError, match=f"altered.g.vcf: demo1:[0-9]+: {message}"):
+            run("-R", reference, *inputs, "-O", tmp_path / "out.vcf", "-G", "AS_StandardAnnotation")
     assert not list(tmp_path.glob("out*"))
 
 

@@ -342,8 +342,8 @@ class VariantFile:
 
         Raises
         ------
-        InputError: a line with another number of columns than #CHROM, a POS that is no number, a contig that is not among `contigs`,
-        records out of order.
+        InputError: a line with another number of columns than #CHROM, a POS that is no number, an END before it, what cannot be alleles, a
+        contig that is not among `contigs`, records out of order.
         """
         seen, last = 0, (-1, -1)
         for data in self._pieces():
@@ -356,14 +356,26 @@ class VariantFile:
             run_chunks(kernel.parse_sites, n, self.threads, data, starts, ends, self._expected, columns, same, start, end, problem)
             if problem.any():
                 row = int(np.argmax(problem > 0))
-                expected = (f"expected {self._expected} tab-separated columns" if problem[row] == kernel.FEW_COLUMNS
-                            else "expected numbers as POS and END")  # fmt: skip
-                raise InputError(self.path, expected, f"record {seen + row + 1}")
+                raise self._site_problem(data, columns[row], int(problem[row]), seen + row + 1)
             ref_id = self._ref_ids(data, columns, same, seen)
             records = VariantRecords(self.header, data, columns, ends, ref_id, start, end, seen, self.threads)
             last = self._check_order(records, last)
             seen += n
             yield records
+
+    def _site_problem(self, data, columns, problem, number):
+        """The error of a record whose fixed columns have a problem. number: of the record, from 1."""
+        fields = [data[a : b - 1].tobytes().decode("latin-1") for a, b in zip(columns[:-1], columns[1:])]
+        if problem == kernel.FEW_COLUMNS:
+            return InputError(self.path, f"expected {self._expected} tab-separated columns", f"record {number}")
+        if problem == kernel.BAD_POS:
+            return InputError(self.path, "expected numbers as POS and END", f"record {number}")
+        text = {
+            kernel.BAD_END: "INFO END is before POS", kernel.BAD_REF: f"REF {fields[3]!r}: expected bases out of A, C, G, T and N",
+            kernel.BAD_ALT: f"ALT {fields[4]!r}: expected alleles of A, C, G, T and N, *, or symbolic ones",
+            kernel.SAME_ALLELE: f"REF {fields[3]} and ALT {fields[4]} name an allele twice",
+        }[problem]  # fmt: skip
+        return InputError(self.path, text, f"{fields[0]}:{fields[1]}")
 
     def _pieces(self):
         if len(self._rest):

@@ -12,9 +12,11 @@ import numpy as np
 from gpugenome.errors import InputError
 from gpugenome.gatk.genotype_likelihoods import choose_table
 from gpugenome.io.variant_records import VariantRecords
+from gpugenome.kernels import joint_allele_data_cpu as raw_kernel
 from gpugenome.kernels import joint_merge_cpu as kernel
+from gpugenome.kernels import variant_records_cpu
 from gpugenome.kernels.launch import run_chunks
-from gpugenome.steps.joint_allele_data import HISTOGRAMS, SUMS, AlleleData, merge_allele_data
+from gpugenome.steps.joint_allele_data import HISTOGRAMS, STRANDS, SUMS, AlleleData, merge_allele_data
 from gpugenome.variant_fields import TextColumn
 
 PARSED_FORMATS = ("GT", "AD", "DP", "GQ", "PL", "MIN_DP")
@@ -131,6 +133,22 @@ def _raw_mq(records, column):
     return out
 
 
+def _allele_raw(records, key, column, allele_offset):
+    """An allele-specific raw value as it is; sums are checked."""
+    if key in SUMS:
+        count = np.empty(len(records), np.int64)
+        some = (column.data, column.start, column.length)
+        run_chunks(variant_records_cpu.count_values, len(records), records.threads, *some, ord("|"), count)
+        alleles = np.diff(allele_offset)
+        wrong = np.flatnonzero((column.length >= 0) & ((count > alleles) | ((count < alleles) & (key == STRANDS))))
+        if len(wrong):
+            raise records.problem(int(wrong[0]), f"{key} has not as many values as there are alleles")
+        bad = [b for b in run_chunks(raw_kernel.find_bad_sums, len(records), records.threads, *some) if b >= 0]
+        if bad:
+            raise records.problem(min(bad), f"{key} is not a list of numbers")
+    return column
+
+
 def _numeric_values(records, column, whole):
     """Values of a numeric INFO key as `VariantRecords.decimals` gives them; of a list of Integers only the first.
 
@@ -149,6 +167,10 @@ def _parse(records: VariantRecords, keys: InputKeys, default_ploidy: int) -> dic
     n, samples = len(records), records.samples
     formats, _ = records.formats([*PARSED_FORMATS, *keys.texts])
     allele, phased = records.genotypes(formats["GT"])
+    alleles = records.alleles()
+    beyond = np.flatnonzero(allele.max(1).reshape(n, samples).max(1, initial=-1) >= np.diff(alleles[0]))
+    if len(beyond):
+        raise records.problem(int(beyond[0]), "GT names an allele that the record does not have")
     without = formats["GT"].length < 0
     if without.any():
         allele = np.pad(allele, ((0, 0), (0, max(0, default_ploidy - allele.shape[1]))), constant_values=-2)
@@ -163,9 +185,9 @@ def _parse(records: VariantRecords, keys: InputKeys, default_ploidy: int) -> dic
         "texts": {k: formats[k] for k in keys.texts}, "ids": records.column(2),
         "depth": np.where(depth >= 0, depth, sample_depth), "has_depth": depth >= 0,
         "numeric": {k: _numeric_values(records, info[k], whole) for k, whole in keys.numeric.items()},
-        "allele_raw": {k: info[k] for k in keys.raw if k != RAW_MQ},
+        "allele_raw": {k: _allele_raw(records, k, info[k], alleles[0]) for k in keys.raw if k != RAW_MQ},
         "raw_mq": _raw_mq(records, info[RAW_MQ]) if RAW_MQ in keys.raw else np.full((n, 2), -1, np.int64),
-        "genotypes": np.full(n, samples), "alleles": records.alleles(),
+        "genotypes": np.full(n, samples), "alleles": alleles,
     }  # fmt: skip
 
 
