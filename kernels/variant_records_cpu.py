@@ -41,7 +41,7 @@ def _info_end(info, otherwise):
     """The value of INFO END, `otherwise` where there is none."""
     n = len(info)
     at = 0
-    while at + 4 < n:
+    while at + 4 <= n:
         if info[at] == 69 and info[at + 1] == 78 and info[at + 2] == 68 and info[at + 3] == EQUALS:
             return _number(info[at + 4 : until(info, at + 4, n, SEMICOLON)])
         at = until(info, at, n, SEMICOLON) + 1

@@ -204,6 +204,7 @@ def test_old_raw_mq_passes_where_it_is_not_read(reference, tmp_path):
         (with_short_pl, "PL has another number of values"),
         (with_field(9, lambda x: "0/7" + x[3:]), "altered.g.vcf: demo1:[0-9]+: GT names an allele that the record does not have"),
         (with_field(7, lambda x: "END=5;" + x), "altered.g.vcf: demo1:[0-9]+: INFO END is before POS"),
+        (with_field(7, lambda x: "END="), "altered.g.vcf: record [0-9]+: expected numbers as POS and END"),
         (with_field(3, lambda x: ""), "altered.g.vcf: demo1:[0-9]+: REF '': expected bases"),
         (with_field(3, lambda x: "Z"), "altered.g.vcf: demo1:[0-9]+: REF 'Z': expected bases"),
         (with_field(4, lambda x: "Q!," + x), "altered.g.vcf: demo1:[0-9]+: ALT 'Q!,.*': expected alleles"),
