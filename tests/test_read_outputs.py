@@ -1,6 +1,8 @@
 """What is written beside reads and how: indexes, MD5 files, compression levels."""
 
 import hashlib
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -115,7 +117,7 @@ def test_no_metrics_without_the_reads(demo, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_outputs_get_their_names_together(tmp_path):
+def test_outputs_get_their_names_together(tmp_path, monkeypatch):
     with all_or_none():
         with AtomicOutput(tmp_path / "a") as a, all_or_none():  # one within another is a part of it
             a.write(b"a")
@@ -135,6 +137,18 @@ def test_outputs_get_their_names_together(tmp_path):
         (tmp_path / "c").mkdir()
     (tmp_path / "c").rmdir()
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a": "a", "b": "b", "b.index": "i"}
+    renamed = []
+
+    def interrupted(old, new, rename=os.replace):
+        rename(old, new)
+        os.kill(os.getpid(), signal.SIGINT)
+        renamed.append(Path(new).name)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), AtomicOutput(tmp_path / "b") as b:
+        b.also(tmp_path / "b.index")
+    monkeypatch.undo()
+    assert renamed == ["b", "b.index"] and len(list(tmp_path.iterdir())) == 3
     with AtomicOutput(tmp_path / "a") as a:  # as always without it
         a.write(b"new")
     assert (tmp_path / "a").read_text() == "new"

@@ -572,7 +572,10 @@ class Writer:
                 import pysam
 
                 more = ["-c"] if self._index_kind == "csi" else []
-                pysam.index("-@", str(self.threads), *more, "-o", companion.path, self._output.path)
+                try:
+                    pysam.index("-@", str(self.threads), *more, "-o", companion.path, self._output.path)
+                except pysam.SamtoolsError:
+                    raise InputError(companion.final, "cannot be written: htslib could not make the index (is the disk full?)") from None
         if self.md5 and not self._output.special:
             if self._digest is None:
                 with open(self._output.path, "rb") as f:

@@ -3,8 +3,10 @@
 import errno
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,16 +44,28 @@ def all_or_none():
     _complete = []
     try:
         yield
-        while _complete:
-            try:
-                _complete[0].rename()
-            except OSError as e:
-                raise os_problem(_complete[0].final, e) from e
-            _complete.pop(0)
+        _give_names(_complete)
     finally:
         for output in _complete:
             output.discard()
         _complete = None
+
+
+def _give_names(outputs) -> None:
+    """Give complete outputs their final names. A signal that is to end the program waits until all have them."""
+    waiting, handlers = [], {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {n: h for n in (signal.SIGINT, signal.SIGTERM) if callable(h := signal.getsignal(n))}
+    for number in handlers:
+        signal.signal(number, lambda n, _: waiting.append(n))
+    try:
+        for output in outputs:
+            output.rename()
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in waiting:
+            signal.raise_signal(number)
 
 
 def is_special(path) -> bool:
@@ -141,9 +155,11 @@ class AtomicOutput:
         if kind is None:
             try:
                 self.commit()
-            except OSError as e:
+            except BaseException as e:
                 self.discard()
-                raise os_problem(self.final, e) from e
+                if isinstance(e, OSError):
+                    raise os_problem(self.final, e) from e
+                raise
             return
         self.discard()
         if isinstance(error, OSError) and error.errno in _FULL:
@@ -162,7 +178,7 @@ class AtomicOutput:
         for output in [self, *self._companions]:
             output._close()
         if _complete is None:
-            self.rename()
+            _give_names([self])
         else:
             _complete.append(self)
 
@@ -170,7 +186,10 @@ class AtomicOutput:
         """Give the files, which are complete, their final names."""
         for output in [self, *self._companions]:
             if not output.special:
-                os.replace(output.path, output.final)
+                try:
+                    os.replace(output.path, output.final)
+                except OSError as e:
+                    raise os_problem(output.final, e) from e
                 unfinished.discard(output.path)
 
     def discard(self):
