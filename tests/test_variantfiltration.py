@@ -97,6 +97,17 @@ def test_bad_records_are_named_and_leave_no_output(tmp_path, line, problem):
     assert [p.name for p in tmp_path.iterdir()] == ["v.vcf"]
 
 
+def test_unknown_fields_are_named(tmp_path, capsys):
+    """GATK takes them for missing values, too, and says so in its log."""
+    variants = write(tmp_path / "v.vcf", "c1 5 . A G 50 PASS DP=1 GT 0/1")
+    site, genotype = "(QD < 2.0 || old) && Qd > 1 && TYPE == 'SNP'", "isHet == 1 && AD[0] > 1 && XX > 3"
+    run("variantfiltration", "-V", variants, "-O", tmp_path / "o.vcf", "--filter-name", "a", "--filter-expression", site,
+        "--genotype-filter-name", "b", "--genotype-filter-expression", genotype)  # fmt: skip
+    run("selectvariants", "-V", variants, "-O", tmp_path / "s.vcf", "-select", site)
+    found = [x.partition("] ")[2].partition(" is not in the header of ")[0] for x in capsys.readouterr().err.splitlines() if "header" in x]
+    assert found == [f"expression '{site}': Qd", f"expression '{genotype}': XX", f"expression '{site}': Qd"]
+
+
 def test_percent_encoded_text_is_refused(tmp_path):
     """htsjdk decodes it where the header says VCF 4.3, and not before."""
     variants = write(tmp_path / "v.vcf", "c1 5 . A G 50 PASS DP=1;QD=1%2C5 GT 0/1")

@@ -80,9 +80,12 @@ def command(variant, output, reference, sample_name, sample_expressions, exclude
     from gpugenome.progress import log
     from gpugenome.steps.variants.output import OrderedWriter, tool_lines
     from gpugenome.steps.variants.selection import Selection
+    from gpugenome.steps.variants.sites import undeclared
 
     tracks = [read_sites([path], names, lengths, threads) if path else None for path in (concordance, discordance)]
     selection = Selection(options, header, sites_only_vcf_output, *tracks)
+    for text in (*undeclared(selection.select, header), *undeclared(selection.select_genotype, header, True)):
+        log(text)
     uri = Path(reference).absolute().as_uri() if reference else None
     assemblies = [Path(reference).name] * len(names) if reference else None
     lines = selection.header_lines(names if reference else None, lengths, assemblies, uri) + tool_lines("SelectVariants")

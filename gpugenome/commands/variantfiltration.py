@@ -70,10 +70,13 @@ def command(variant, output, reference, filter_expression, filter_name, genotype
     from gpugenome.progress import log
     from gpugenome.steps.variants.filtration import Filtration, snp_positions
     from gpugenome.steps.variants.output import OrderedWriter, tool_lines
+    from gpugenome.steps.variants.sites import undeclared
 
     spans = read_sites([mask], names, lengths, threads) if mask else None
     snps = snp_positions(variant, names, threads) if cluster_window_size > 0 else None
     filtration = Filtration(options, header, spans, snps, sites_only=sites_only_vcf_output)
+    for text in (*undeclared(filtration.filters.values(), header), *undeclared(filtration.genotype_filters.values(), header, True)):
+        log(text)
     lines = header.lines[1:] + filtration.header_lines() + tool_lines("VariantFiltration")
     written = 0
     samples = () if sites_only_vcf_output else header.samples

@@ -7,7 +7,7 @@ Source: Apache Commons JEXL 2.1.1 (grammar, JexlArithmetic), htsjdk JEXLMap and 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 
 import numpy as np
 
@@ -703,12 +703,24 @@ def _optional(node):
     return Name(node.name, True) if isinstance(node, Name) else node
 
 
+def _names(node):
+    """The names of the variables of a node and what it is made of, from left to right."""
+    if isinstance(node, Name):
+        yield node.name
+    for value in vars(node).values() if is_dataclass(node) else node if isinstance(node, (list, tuple)) else ():
+        yield from _names(value)
+
+
 @dataclass
 class Expression:
     """A parsed expression: its text, and the node that evaluates to it."""
 
     text: str
     root: object
+
+    def names(self) -> list[str]:
+        """The variables that it asks for, each once."""
+        return list(dict.fromkeys(_names(self.root)))
 
     def match(self, fields, active: np.ndarray, silent: bool, missing: bool = False, where=str) -> np.ndarray:
         """bool[n]: which rows match. Rows that are not `active` are not looked at.

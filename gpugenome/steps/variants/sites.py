@@ -11,7 +11,7 @@ from gpugenome.columns import text_values
 from gpugenome.errors import InputError, UserError
 from gpugenome.gatk import jexl
 from gpugenome.gatk.jexl import Column, booleans, integers
-from gpugenome.io.variant_records import VariantRecords
+from gpugenome.io.variant_records import VariantHeader, VariantRecords
 from gpugenome.kernels import variant_filter_cpu as kernel
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.variant_fields import DOUBLE, INT, TEXT, Field, TextColumn, render, render_qual
@@ -573,4 +573,15 @@ class GenotypeFields:
         return self._spread(self.site.method(on, calls, self._site_active(active)))
 
 
-__all__ = ["TYPES", "GenotypeFields", "Genotypes", "SiteFields", "Sites", "offsets", "polymorphic"]
+_SITE_NAMES = ("ALLELES", "CHROM", "FILTER", "N_ALLELES", "POS", "QUAL", "TYPE", "hetCount", "homRefCount", "homVarCount")
+_GENOTYPE_NAMES = ("FT", "GQ", "GT", "isPassFT", *_KINDS)
+
+
+def undeclared(expressions, header: VariantHeader, of_genotypes: bool = False) -> list[str]:
+    """A message for each variable of site (or genotype) expressions that the header does not declare; GATK takes these for missing ones."""
+    known = {*_SITE_NAMES, *header.info, *header.filters, *((*_GENOTYPE_NAMES, *header.formats) if of_genotypes else ())}
+    return [f"expression '{e.text}': {name} is not in the header of {header.path}, so where a record lacks it, it counts as a missing value"
+            for e in expressions for name in e.names() if name not in known]  # fmt: skip
+
+
+__all__ = ["TYPES", "GenotypeFields", "Genotypes", "SiteFields", "Sites", "offsets", "polymorphic", "undeclared"]
