@@ -25,10 +25,19 @@ def text_values(texts) -> tuple[np.ndarray, np.ndarray]:
     return np.frombuffer(b"".join(raw) or b"\0", np.uint8), offset
 
 
+def quality_spans(batch: ReadBatch, threads: int = 1, origin: int = 0) -> np.ndarray:
+    """int64[2, n]: where each record's base qualities begin and end (there its tags begin) in batch.data, counted from origin."""
+    out = np.empty((2, len(batch)), np.int64)
+    columns = (batch.name_length, batch.n_cigar, batch.seq_length)
+    run_chunks(kernel.quality_spans, len(batch), threads, batch.offset, *columns, origin, out)
+    return out
+
+
 def find_tag(batch: ReadBatch, tag: str, threads: int = 1) -> np.ndarray:
     """int64[n]: where each record's tag begins in batch.data, -1 where it has none."""
     out = np.empty(len(batch), np.int64)
-    run_chunks(kernel.find_tag, len(batch), threads, batch.data, batch.offset, batch.tag_start, ord(tag[0]), ord(tag[1]), out)
+    start = quality_spans(batch, threads)[1]
+    run_chunks(kernel.find_tag, len(batch), threads, batch.data, batch.offset, start, ord(tag[0]), ord(tag[1]), out)
     return out
 
 
@@ -72,12 +81,12 @@ def set_tag(batch: ReadBatch, tag: str, value: np.ndarray, value_offset: np.ndar
     """A batch whose records have `tag` set: value rows are the type letter and the value's bytes; an empty row removes the tag."""
     n = len(batch)
     code = ord(tag[0]), ord(tag[1])
-    size = np.empty(n, np.int64)
-    run_chunks(kernel.set_tag_sizes, n, threads, batch.data, batch.offset, batch.tag_start, *code, value_offset, size)
+    size, start = np.empty(n, np.int64), quality_spans(batch, threads)[1]
+    run_chunks(kernel.set_tag_sizes, n, threads, batch.data, batch.offset, start, *code, value_offset, size)
     offset = np.zeros(n + 1, np.int64)
     np.cumsum(size, out=offset[1:])
     data = np.empty(int(offset[-1]), np.uint8)
-    run_chunks(kernel.set_tag, n, threads, batch.data, batch.offset, batch.tag_start, *code, value, value_offset, data, offset)
+    run_chunks(kernel.set_tag, n, threads, batch.data, batch.offset, start, *code, value, value_offset, data, offset)
     return ReadBatch(data, offset, **{name: getattr(batch, name) for name in [*FIXED, "read_group"]})
 
 
@@ -94,7 +103,7 @@ def edit_tags(batch: ReadBatch, tags: list[str], row: np.ndarray, value=None, va
     code = np.array([ord(t[1]) << 8 | ord(t[0]) for t in tags], np.int64)
     if value is None:
         value, value_offset = np.zeros(1, np.uint8), np.zeros(1, np.int64)
-    size, start = np.empty(n, np.int64), batch.tag_start
+    size, start = np.empty(n, np.int64), quality_spans(batch, threads)[1]
     changed = run_chunks(tag_kernel.reencoded_sizes, n, threads, batch.data, batch.offset, start, code, row, value, value_offset, size)
     if not sum(changed):
         return batch
@@ -118,7 +127,9 @@ def htsjdk_long_cigars(batch: ReadBatch, threads: int = 1) -> ReadBatch:
     It takes CG out of the tags and puts it back as an array of signed numbers, for which it orders and types all tags of the record anew.
     """
     rows = np.flatnonzero(batch.n_cigar == 2)
-    first = batch.cigar_start[rows]
+    if not len(rows):
+        return batch
+    first = batch.offset[rows] + 36 + batch.name_length[rows]
     rows = rows[(batch.data[first] & 15 == _SOFT_CLIP) & (batch.data[first + 4] & 15 == _SKIP)]
     if not len(rows):
         return batch

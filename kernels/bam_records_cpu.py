@@ -5,8 +5,9 @@ All kernels work on rows begin..end and write only what those rows own. Source: 
 
 import numpy as np
 
+from gpugenome.kernels.bits import trailing_zeros
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.memory import copy_bytes, load_i32, load_u8, load_u16, load_u32, store_u8, store_u16, store_u32
+from gpugenome.kernels.memory import copy_bytes, load_i32, load_u8, load_u16, load_u32, load_u64, store_u8, store_u16, store_u32
 
 OK, SHORT_BLOCK, FIELDS_TOO_LONG, BAD_REFERENCE, BAD_NAME, BAD_CIGAR, BAD_QUALITY, BAD_MATE, BAD_PLACE, BAD_TAGS = range(10)
 PROBLEMS = 16
@@ -58,8 +59,33 @@ def decode_fixed(begin, end, data, offset, ref_id, pos, mapq, flag, mate_ref_id,
 
 
 @jit
-def _tag_value_bytes(at, kind):
-    """Bytes of a tag's value at address `at`; -1 for an unknown type."""
+def _text_bytes(at, end):
+    """Bytes of the text at an address with its NUL, which lies before `end`; one more than there are where there is none."""
+    begin, low, high = at, np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
+    while at + 8 <= end:
+        word = load_u64(at)
+        zeros = (word - low) & ~word & high  # the lowest bit that is set is in the first byte that is 0
+        if zeros:
+            return at - begin + (trailing_zeros(zeros) >> 3) + 1
+        at += 8
+    while at < end and load_u8(at) != 0:
+        at += 1
+    return at - begin + 1
+
+
+@jit
+def quality_spans(begin, end, offset, name_length, n_cigar, seq_length, origin, out):
+    """Where the base qualities of records begin..end begin and end (there the tags begin), counted from `origin`. out: int64[2, n]."""
+    for i in range(begin, end):
+        length = np.int64(seq_length[i])
+        at = offset[i] + 36 + np.int64(name_length[i]) + 4 * np.int64(n_cigar[i]) + (length + 1) // 2 - origin
+        out[0, i] = at
+        out[1, i] = at + length
+
+
+@jit
+def _tag_value_bytes(at, kind, end):
+    """Bytes of a tag's value at address `at` in a record that ends at `end`; -1 for an unknown type."""
     if kind == 65 or kind == 99 or kind == 67:  # A c C
         return np.int64(1)
     if kind == 115 or kind == 83:  # s S
@@ -67,10 +93,7 @@ def _tag_value_bytes(at, kind):
     if kind == 105 or kind == 73 or kind == 102:  # i I f
         return np.int64(4)
     if kind == 90 or kind == 72:  # Z H
-        n = np.int64(0)
-        while load_u8(at + n) != 0:
-            n += 1
-        return n + 1
+        return _text_bytes(at, end)
     if kind == 66:  # B
         element = load_u8(at)
         width = 1 if element == 99 or element == 67 else 2 if element == 115 or element == 83 else 4
@@ -98,17 +121,12 @@ def _walk_tags(at, end, first, second):
             found = at
         kind = load_u8(at + 2)
         at += 3
-        if kind == 90 or kind == 72:
-            while at < end and load_u8(at) != 0:
-                at += 1
-            at += 1
-        elif kind == 66 and at + 5 > end:
+        if kind == 66 and at + 5 > end:
             return np.int64(-2)
-        else:
-            size = _tag_value_bytes(at, kind)
-            if size < 0:
-                return np.int64(-2)
-            at += size
+        size = _tag_value_bytes(at, kind, end)
+        if size < 0:
+            return np.int64(-2)
+        at += size
     return found if at == end else np.int64(-2)
 
 
@@ -201,7 +219,7 @@ def parse_records(begin, end, data, offset, contig_length, names, name_offset, r
 def _find_tag(at, end, first, second):
     """Address of a tag (its two-letter name) in a record's tags, or -1."""
     while at + 3 <= end:
-        size = _tag_value_bytes(at + 3, load_u8(at + 2))
+        size = _tag_value_bytes(at + 3, load_u8(at + 2), end)
         if size < 0:
             return np.int64(-1)
         if load_u8(at) == first and load_u8(at + 1) == second:
@@ -280,7 +298,7 @@ def set_tag_sizes(begin, end, data, offset, tag_start, first, second, value_offs
         at = _find_tag(base + tag_start[i], stop, first, second)
         old = np.int64(0)
         if at >= 0:
-            old = 3 + _tag_value_bytes(at + 3, load_u8(at + 2))
+            old = 3 + _tag_value_bytes(at + 3, load_u8(at + 2), stop)
         new = value_offset[i + 1] - value_offset[i]
         size[i] = offset[i + 1] - offset[i] - old + (new + 2 if new else 0)
 
@@ -299,7 +317,7 @@ def set_tag(begin, end, data, offset, tag_start, first, second, value, value_off
         if at < 0:
             at = stop
         else:
-            rest = at + 3 + _tag_value_bytes(at + 3, load_u8(at + 2))
+            rest = at + 3 + _tag_value_bytes(at + 3, load_u8(at + 2), stop)
         to = target + out_offset[i]
         copy_bytes(to, record, at - record)
         to += at - record

@@ -127,7 +127,7 @@ def old_text(begin, end, tag, tag_offset, start, length):
         start[i], length[i] = -1, 0
         if at >= 0:
             start[i] = at + 3 - base
-            length[i] = _tag_value_bytes(at + 3, load_u8(at + 2)) - 1
+            length[i] = _tag_value_bytes(at + 3, load_u8(at + 2), base + tag_offset[i + 1]) - 1
 
 
 @jit

@@ -83,7 +83,7 @@ def _tags_of(at, end, record, edit_code, row, values, value_offset, codes, place
     """The tags of a record after the edits, sorted: codes (second letter << 8 | first), addresses of their type letters; how many."""
     n = 0
     while at + 3 <= end:
-        size = _tag_value_bytes(at + 3, load_u8(at + 2))
+        size = _tag_value_bytes(at + 3, load_u8(at + 2), end)
         if size < 0:
             break
         n = _place(np.int64(load_u16(at)), at + 2, n, codes, places)
@@ -102,25 +102,28 @@ def _remember(at, end, record, edit_code, row, values, value_offset, n, codes, p
     """Keep in memo how the n tags of `_tags_of` follow from the record's own and the edits; their values' bytes to sizes."""
     edits, known = edit_code.size, 0
     for k in range(n):
-        sizes[k] = _tag_value_bytes(places[k] + 1, load_u8(places[k]))
         memo[ORDER, k] = MOST_TAGS
         for e in range(edits):
-            if row[e, record] >= 0 and edit_code[e] == codes[k]:
+            r = row[e, record]
+            if r >= 0 and edit_code[e] == codes[k]:
                 memo[ORDER, k] = -1 - e
+                sizes[k] = value_offset[r + 1] - value_offset[r] - 1
         memo[CODE, k] = codes[k]
     sound = True
-    while at + 3 <= end and known < MOST_TAGS:
-        size = _tag_value_bytes(at + 3, load_u8(at + 2))
+    while at + 3 <= end:
+        size = _tag_value_bytes(at + 3, load_u8(at + 2), end)
         if size < 0:
             break
-        memo[OWN, known] = np.int64(load_u16(at))
-        for j in range(known):
-            sound &= memo[OWN, j] != memo[OWN, known]
+        if known < MOST_TAGS:
+            memo[OWN, known] = np.int64(load_u16(at))
+            for j in range(known):
+                sound &= memo[OWN, j] != memo[OWN, known]
         for k in range(n):
             if places[k] == at + 2:
-                memo[ORDER, k] = known
+                memo[ORDER, k], sizes[k] = known, size
         known += 1
         at += 3 + size
+    sound &= known <= MOST_TAGS
     for k in range(n):
         sound &= memo[ORDER, k] < MOST_TAGS
     for e in range(edits):
@@ -142,7 +145,7 @@ def _arrange(at, end, record, edit_code, row, values, value_offset, codes, place
         if min(row[e, record], 0) != memo[EDIT, e]:
             known = -1
     while t < known and here + 3 <= end and np.int64(load_u16(here)) == memo[OWN, t]:
-        size = _tag_value_bytes(here + 3, load_u8(here + 2))
+        size = _tag_value_bytes(here + 3, load_u8(here + 2), end)
         if size < 0:
             break
         own[0, t], own[1, t] = here + 2, size
@@ -184,9 +187,9 @@ def _digit(letter):
 
 
 @jit
-def _write_bytes_of_hex(to, at):
-    """A tag's value from its type letter on: the hexadecimal text at `at` as an array of signed bytes."""
-    count = (_tag_value_bytes(at, 72) - 1) // 2
+def _write_bytes_of_hex(to, at, size):
+    """A tag's value from its type letter on: the hexadecimal text at `at` (`size` bytes with its NUL) as an array of signed bytes."""
+    count = (size - 1) // 2
     store_u8(to, np.uint8(66))
     store_u8(to + 1, np.uint8(99))
     store_u32(to + 2, np.uint32(count))
@@ -214,7 +217,7 @@ def _keeps_its_bytes(at, end, record, edit_code, row):
             if edit_code[e] == code and row[e, record] == REMOVE:
                 return False
         last = code
-        at += 3 + _tag_value_bytes(at + 3, kind)
+        at += 3 + _tag_value_bytes(at + 3, kind, end)
     return True
 
 
@@ -277,7 +280,7 @@ def reencode(begin, end, data, offset, tag_start, edit_code, row, value, value_o
                     store_u8(to + 3 + b, np.uint8((v >> (8 * b)) & 255))
                 to += 3 + width
             elif kind == 72:
-                _write_bytes_of_hex(to + 2, at + 1)
+                _write_bytes_of_hex(to + 2, at + 1, sizes[k])
                 to += _value_size(at, sizes[k])
             else:
                 copy_bytes(to + 2, at, 1 + sizes[k])

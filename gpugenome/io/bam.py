@@ -15,7 +15,18 @@ from dataclasses import replace
 import numpy as np
 
 from gpugenome.batch import Header, ReadBatch
-from gpugenome.columns import FIXED, concat, find_tag, htsjdk_long_cigars, htsjdk_tags, overlapping, set_tag, take, text_values
+from gpugenome.columns import (
+    FIXED,
+    concat,
+    find_tag,
+    htsjdk_long_cigars,
+    htsjdk_tags,
+    overlapping,
+    quality_spans,
+    set_tag,
+    take,
+    text_values,
+)
 from gpugenome.errors import InputError, UserError
 from gpugenome.io.bai import BaiBuilder
 from gpugenome.io.bgzf import BLOCK_BYTES, BgzfReader, BgzfWriter
@@ -546,8 +557,8 @@ class Writer:
             raise InputError(self.path, "cannot be indexed: its records are not in coordinate order")
         self._place += int(batch.offset[-1] - batch.offset[0])
         try:
-            begin = batch.qual_start - batch.offset[0]
-            self._bgzf.write(batch.data[batch.offset[0] : batch.offset[-1]], np.stack([begin, begin + batch.seq_length]))
+            quiet = quality_spans(batch, self.threads, batch.offset[0])
+            self._bgzf.write(batch.data[batch.offset[0] : batch.offset[-1]], quiet)
         except BrokenPipeError:
             self._finish_child()
             raise

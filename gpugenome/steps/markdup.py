@@ -206,19 +206,29 @@ class _Entries:
 
     def __init__(self, paired, spill, budget_bytes, threads):
         self._paired, self._spill, self._threads = paired, spill, threads
-        self._most = max(32, budget_bytes // read_ends_cpu.ENTRY.itemsize)
-        self._rows, self._count, self._runs = np.empty(1 << 10, read_ends_cpu.ENTRY), 0, []
+        # Memory that nothing is written to is not taken.
+        self._rows = np.empty(max(32, budget_bytes // read_ends_cpu.ENTRY.itemsize), read_ends_cpu.ENTRY)
+        self._count, self._runs = 0, []
+
+    def room(self):
+        """ENTRY rows to write the next ones to, one at least; `grow` tells how many are."""
+        if self._count == len(self._rows):
+            self._flush()
+        return self._rows[self._count :]
+
+    def grow(self, count):
+        """Take the first rows of `room`."""
+        self._count += count
 
     def add(self, rows):
         """Append copies of rows."""
-        end = self._count + len(rows)
-        if end > len(self._rows):
-            # By an eighth, in place: there are never two copies.
-            self._rows.resize(max(end, len(self._rows) * 9 // 8), refcheck=False)
-        self._rows[self._count : end] = rows
-        self._count = end
-        if end > self._most:
-            self._flush()
+        begin = 0
+        while begin < len(rows):
+            room = self.room()
+            some = rows[begin : begin + len(room)]
+            room[: len(some)] = some
+            self.grow(len(some))
+            begin += len(some)
 
     def _flush(self):
         rows = self._rows[: self._count]
@@ -257,12 +267,12 @@ class _Joiner:
     def add(self, ends):
         """Take the ends of a batch. Returns the index of a record at fault, or -1."""
         begin = 0
-        pairs, singles = np.empty(len(ends), read_ends_cpu.ENTRY), np.empty(len(ends), read_ends_cpu.ENTRY)
         while begin < len(ends):
             slots, pool, free, state = self.table
-            begin = read_ends_cpu.join_mates(ends, begin, self.by_name, self.keep_all, slots, pool, free, state, pairs, singles)
-            self.pairs.add(pairs[: state[1]])
-            self.singles.add(singles[: state[2]])
+            rooms = self.pairs.room(), self.singles.room()
+            begin = read_ends_cpu.join_mates(ends, begin, self.by_name, self.keep_all, slots, pool, free, state, *rooms)
+            self.pairs.grow(int(state[1]))
+            self.singles.grow(int(state[2]))
             if state[3] >= 0:
                 return int(state[3])
             if state[0] <= pool.size // 16:
@@ -485,7 +495,6 @@ def _mark(joiner, made, header, options, threads):
         bits = np.zeros(1 << max(10, (16 * len(joiner.singles)).bit_length() - 3), np.uint8)
         for singles in joiner.singles.parts():
             duplicates_cpu.fill_filter(0, len(singles), singles, bits)
-        del singles  # its memory may move when more are added
     beside = []
     for pairs in joiner.pairs.parts():
         state, order, start, kept, optical = _sets_of(pairs, True, options, threads)
