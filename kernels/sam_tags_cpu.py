@@ -5,7 +5,7 @@ Source: htsjdk BinaryTagCodec, SAMBinaryTagAndValue (tags ordered by second lett
 
 import numpy as np
 
-from gpugenome.kernels.bam_records_cpu import _tag_value_bytes
+from gpugenome.kernels.bam_records_cpu import AHEAD, _tag_value_bytes, prefetch_lines
 from gpugenome.kernels.launch import jit
 from gpugenome.kernels.memory import copy_bytes, load_i32, load_u8, load_u16, load_u32, store_u8, store_u16, store_u32
 
@@ -230,6 +230,7 @@ def reencoded_sizes(begin, end, data, offset, tag_start, edit_code, row, value, 
     codes, places, sizes = np.empty(MOST_TAGS, np.int64), np.empty(MOST_TAGS, np.int64), np.empty(MOST_TAGS, np.int64)
     own, memo = np.empty((2, MOST_TAGS), np.int64), np.full((5, MOST_TAGS), -1, np.int64)
     for i in range(begin, end):
+        prefetch_lines(base + tag_start[min(i + AHEAD, end - 1)], 2)
         if _keeps_its_bytes(base + tag_start[i], base + offset[i + 1], i, edit_code, row):
             size[i] = offset[i + 1] - offset[i]
             continue
@@ -256,6 +257,7 @@ def reencode(begin, end, data, offset, tag_start, edit_code, row, value, value_o
     codes, places, sizes = np.empty(MOST_TAGS, np.int64), np.empty(MOST_TAGS, np.int64), np.empty(MOST_TAGS, np.int64)
     own, memo = np.empty((2, MOST_TAGS), np.int64), np.full((5, MOST_TAGS), -1, np.int64)
     for i in range(begin, end):
+        prefetch_lines(base + offset[min(i + AHEAD, end - 1)], 6)
         if _keeps_its_bytes(base + tag_start[i], base + offset[i + 1], i, edit_code, row):
             copy_bytes(target + out_offset[i], base + offset[i], offset[i + 1] - offset[i])
             continue
@@ -309,6 +311,7 @@ def set_bins(begin, end, data, offset, pos, flag, name_length, n_cigar, ref_id, 
     """Write the bin field as htsjdk does: 0 without a position, or on a contig longer than 2^29. contig_length: int64[contigs]."""
     base = np.int64(data.ctypes.data)
     for i in range(begin, end):
+        prefetch_lines(base + offset[min(i + AHEAD, end - 1)], 2)
         value = np.int64(0)
         if pos[i] >= 0 and (ref_id[i] < 0 or contig_length[ref_id[i]] <= 1 << 29):
             stop = np.int64(pos[i])
