@@ -122,16 +122,16 @@ def record_cases(reads, threads):
     gather_cpu, gather_cuda = twins("sort_keys")
 
     def gather_on_gpu(inputs, out, _):
-        data, order, offset, address = inputs
-        gather_cuda.gather_records(0, n, address, order, offset, *out)
+        data, offset, address = inputs
+        gather_cuda.gather_records(0, n, address, offset, *out)
 
     # addresses on the device are known once the records are there, so this one's records are put there now
     data = put(batch.data)
     start = data.__cuda_array_interface__["data"][0] if hasattr(data, "__cuda_array_interface__") else data._ary.ctypes.data
     yield Case(
-        "sort_keys.gather_records", n, "record", (batch.data, order, offset, start + batch.offset[:-1]), (np.empty(offset[-1], np.uint8),),
+        "sort_keys.gather_records", n, "record", (batch.data, offset, start + batch.offset[:-1][order]), (np.empty(offset[-1], np.uint8),),
         lambda out: run_chunks(
-            gather_cpu.gather_records, n, threads, batch.data.ctypes.data + batch.offset[:-1], order, offset, *out
+            gather_cpu.gather_records, n, threads, batch.data.ctypes.data + batch.offset[:-1][order], offset, *out
         ),
         gather_on_gpu,
     )  # fmt: skip

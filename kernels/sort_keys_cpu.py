@@ -5,12 +5,16 @@ reads names and the other fields only inside runs of equal keys. Query-name orde
 Records are reached by address (`address[k]` is where record k begins), so that batches are sorted where they lie.
 """
 
+from functools import reduce
+from operator import or_
+
 import numpy as np
 from numba import carray, types
 from numba.extending import intrinsic
 
-from gpugenome.kernels.launch import jit
-from gpugenome.kernels.memory import copy_bytes, prefetch
+from gpugenome.kernels.bam_records_cpu import AHEAD, decode_record, prefetch_lines
+from gpugenome.kernels.launch import jit, run_chunks
+from gpugenome.kernels.memory import copy_bytes
 from gpugenome.kernels.sort_keys_scalar import coordinate_key, name_word
 
 SMALL_RUN = 24
@@ -39,29 +43,50 @@ def coordinate_keys(begin, end, ref_id, pos, flag, out):
 
 @jit
 def varying_bits(begin, end, keys):
-    """The bits in which keys[begin:end] differ from one another, as one uint64."""
-    every, some = ~np.uint64(0), np.uint64(0)
+    """The bits in which keys[begin:end] differ from the first of all keys, as one uint64."""
+    varying = np.uint64(0)
     for i in range(begin, end):
-        every &= keys[i]
-        some |= keys[i]
-    return every ^ some
+        varying |= keys[i] ^ keys[0]
+    return varying
 
 
 @jit
-def radix_pass(keys, order, shift, keys_out, order_out):
-    """One stable counting pass over 11 bits of the keys (uint64[n]) from `shift` up, carrying order (int64[n]) along."""
-    count = np.zeros(2049, np.int64)
+def count_digits(begin, end, keys, shift, count):
+    """count[p, d] (int64[parts, 2048]) = keys of part p whose 11 bits from `shift` up are d, for parts begin..end of the keys."""
     mask = np.uint64(2047)
-    for i in range(keys.size):
-        count[np.int64((keys[i] >> shift) & mask) + 1] += 1
-    for d in range(2048):
-        count[d + 1] += count[d]
-    for i in range(keys.size):
-        d = np.int64((keys[i] >> shift) & mask)
-        at = count[d]
-        count[d] = at + 1
-        keys_out[at] = keys[i]
-        order_out[at] = order[i]
+    for p in range(begin, end):
+        low, high = keys.size * p // count.shape[0], keys.size * (p + 1) // count.shape[0]
+        count[p, :] = 0
+        for i in range(low, high):
+            count[p, np.int64((keys[i] >> shift) & mask)] += 1
+
+
+@jit
+def place_digits(count):
+    """Turn counts into the places of each part's first key of each digit: digit by digit, and in each of them part by part."""
+    at = 0
+    for d in range(count.shape[1]):
+        for p in range(count.shape[0]):
+            n = count[p, d]
+            count[p, d] = at
+            at += n
+
+
+@jit
+def radix_pass(begin, end, keys, order, shift, count, keys_out, order_out):
+    """One stable pass over parts begin..end of the keys (uint64[n]) after `place_digits`.
+
+    order: int64[n], carried along; empty for 0, 1, 2...
+    """
+    mask = np.uint64(2047)
+    for p in range(begin, end):
+        low, high = keys.size * p // count.shape[0], keys.size * (p + 1) // count.shape[0]
+        for i in range(low, high):
+            d = np.int64((keys[i] >> shift) & mask)
+            at = count[p, d]
+            count[p, d] = at + 1
+            keys_out[at] = keys[i]
+            order_out[at] = order[i] if order.size else i
 
 
 def radix_sort(keys, threads=1):
@@ -69,21 +94,22 @@ def radix_sort(keys, threads=1):
 
     keys: uint64[n]. Returns (sorted keys, order int64[n]). Only digits in which keys differ are sorted.
     """
-    n = keys.size
-    order = np.arange(n, dtype=np.int64)
-    varying = int(varying_bits(0, n, keys)) if n else 0
-    a, b = (keys, order), (np.empty_like(keys), np.empty_like(order))
-    own = False
-    shift = 0
-    while shift < 64:
+    n, shift, own = keys.size, 0, []
+    varying = reduce(or_, run_chunks(varying_bits, n, threads, keys), 0)
+    order = np.empty(0, np.int64)
+    count = np.empty((threads, 2048), np.int64)
+    while varying >> shift:
         if not (varying >> shift) & 1:
             shift += 1
             continue
-        radix_pass(a[0], a[1], np.uint64(shift), b[0], b[1])
-        a, b = b, (a if own else (np.empty_like(keys), np.empty_like(order)))
-        own = True
+        run_chunks(count_digits, threads, threads, keys, np.uint64(shift), count)
+        place_digits(count)
+        out = own.pop() if len(own) > 1 else (np.empty_like(keys), np.empty(n, np.int64))
+        run_chunks(radix_pass, threads, threads, keys, order, np.uint64(shift), count, *out)
+        keys, order = out
+        own.insert(0, out)
         shift += 11
-    return (a[0] if own else keys.copy()), a[1]
+    return (keys, order) if own else (keys, np.arange(n))
 
 
 @jit
@@ -266,10 +292,17 @@ def settle_coordinate_ties(begin, end, keys, address, order):
     while 0 < i < end and keys[i] == keys[i - 1]:
         i += 1
     scratch = np.empty(0, np.int64)
+    asked = i
     while i < end:
         j = i + 1
         while j < n and keys[j] == keys[i]:
             j += 1
+        # Records that are looked at soon, one after another in the order but anywhere in memory.
+        while asked < min(j + 8 * AHEAD, n - 1):
+            asked += 1
+            if keys[asked] == keys[asked - 1]:
+                prefetch_lines(address[order[asked - 1]], 2)
+                prefetch_lines(address[order[asked]], 2)
         if j - i > 1:
             if j - i > scratch.size:
                 scratch = np.empty(2 * (j - i), np.int64)
@@ -481,12 +514,20 @@ def sort_names(address, order, rule, scratch):
 
 
 @jit
-def gather_records(begin, end, address, order, out_offset, out):
-    """Copy records order[begin:end] to out at out_offset[i] (int64[n+1])."""
+def gather_records(begin, end, address, out_offset, out):
+    """Copy the records at the addresses begin..end to out at out_offset[i] (int64[n+1])."""
     target = np.int64(out.ctypes.data)
-    last = order.size - 1
+    last = address.size - 1
     for i in range(begin, end):
-        ahead = address[order[min(i + 8, last)]]
-        for line in range(0, 320, 64):
-            prefetch(ahead + line)
-        copy_bytes(target + out_offset[i], address[order[i]], out_offset[i + 1] - out_offset[i])
+        prefetch_lines(address[min(i + AHEAD, last)], 6)
+        copy_bytes(target + out_offset[i], address[i], out_offset[i + 1] - out_offset[i])
+
+
+@jit
+def gather_decoded(begin, end, address, out_offset, out, ref_id, pos, mapq, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar,
+                   seq_length):  # fmt: skip
+    """`gather_records`, and the fixed fields of what is gathered as columns (dtypes of `ReadBatch`)."""
+    for i in range(begin, end):
+        gather_records(i, i + 1, address, out_offset, out)
+        # Not from the copy: what was just stored in another width takes long to be loaded.
+        decode_record(address[i], i, ref_id, pos, mapq, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar, seq_length)

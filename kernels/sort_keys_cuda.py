@@ -20,16 +20,16 @@ def coordinate_keys(begin, end, ref_id, pos, flag, out):
 
 
 @kernel(block=256, per_item=32)
-def gather_records(begin, end, address, order, out_offset, out):
-    """Copy records order[begin:end] to out at out_offset[i] (int64[n+1]). Warp: a record; thread: every 32nd byte."""
+def gather_records(begin, end, address, out_offset, out):
+    """Copy the records at the addresses begin..end to out at out_offset[i] (int64[n+1]). Warp: a record; thread: every 32nd byte."""
     i = begin + cuda.grid(1) // 32
     if i < end:
-        source, a = address[order[i]], out_offset[i]
+        source, a = address[i], out_offset[i]
         for j in range(cuda.threadIdx.x & 31, out_offset[i + 1] - a, 32):
             out[a + j] = load_u8(source + j)
 
 
 SIGNATURES = {
     "coordinate_keys": "(i8, i8, i4[::1], i4[::1], u2[::1], u8[::1])",
-    "gather_records": "(i8, i8, i8[::1], i8[::1], i8[::1], u1[::1])",
+    "gather_records": "(i8, i8, i8[::1], i8[::1], u1[::1])",
 }

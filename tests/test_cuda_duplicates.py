@@ -17,12 +17,10 @@ def check_sort_keys(reads):
     order = np.random.default_rng(3).permutation(n)
     offset = np.concatenate([[0], np.cumsum(np.diff(batch.offset)[order])])
     out = np.empty(offset[-1], np.uint8)
-    sort_keys_cpu.gather_records(0, n, batch.data.ctypes.data + batch.offset[:-1], order, offset, out)
+    sort_keys_cpu.gather_records(0, n, batch.data.ctypes.data + batch.offset[:-1][order], offset, out)
     data, mine = cuda.to_device(batch.data), cuda.device_array(len(out), np.uint8)
     address = data.__cuda_array_interface__["data"][0] if hasattr(data, "__cuda_array_interface__") else data._ary.ctypes.data
-    sort_keys_cuda.gather_records(
-        0, n, cuda.to_device(address + batch.offset[:-1]), cuda.to_device(order), cuda.to_device(offset), mine
-    )
+    sort_keys_cuda.gather_records(0, n, cuda.to_device(address + batch.offset[:-1][order]), cuda.to_device(offset), mine)
     np.testing.assert_array_equal(mine.copy_to_host(), out)
 
 

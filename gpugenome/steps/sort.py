@@ -5,14 +5,15 @@ Source: htsjdk SortingCollection (its result, not its way).
 """
 
 from dataclasses import dataclass, fields
+from functools import partial
 
 import numpy as np
 
 from gpugenome.arenas import Arenas
 from gpugenome.batch import ReadBatch
-from gpugenome.columns import FIXED, concat, decode
+from gpugenome.columns import FIXED, concat
 from gpugenome.kernels import sort_keys_cpu as kernel
-from gpugenome.kernels.launch import run_chunks
+from gpugenome.kernels.launch import run_all, run_chunks
 from gpugenome.kernels.sam_tags_cpu import set_bins
 
 COORDINATE, QUERYNAME, NATURAL_QUERYNAME = "coordinate", "queryname", "natural"
@@ -69,16 +70,16 @@ class ResidentRun:
     def __init__(self, held, order, picard_ties=True, threads=1, mirrors=None):
         held = [hold(h, order) if isinstance(h, ReadBatch) else h for h in held]
         self._threads, self._arenas, self._mirrors = threads, [h.data for h in held], mirrors
-        columns = (np.concatenate([getattr(h, c) for h in held]) for c in ("address", "size", "read_group"))
-        self._address, self._size, self._read_group = columns
-        self._order = self._sorted(held, order, picard_ties)
+        joined = [partial(np.concatenate, [getattr(h, c) for h in held]) for c in ("key", "address", "size", "read_group")]
+        keys, self._address, self._size, self._read_group = run_all(joined, threads)
+        self._order = self._sorted(held, keys, order, picard_ties)
 
-    def _sorted(self, held, order, picard_ties):
+    def _sorted(self, held, keys, order, picard_ties):
         """int64[n], the order of the records."""
         address, threads = self._address, self._threads
         n = len(address)
         if order == COORDINATE:
-            keys, permutation = kernel.radix_sort(np.concatenate([h.key for h in held]), threads)
+            keys, permutation = kernel.radix_sort(keys, threads)
             if picard_ties:
                 run_chunks(kernel.settle_coordinate_ties, n, threads, keys, address, permutation)
             return permutation
@@ -100,8 +101,9 @@ class ResidentRun:
             offset = np.zeros(len(chosen) + 1, np.int64)
             np.cumsum(self._size[chosen], out=offset[1:])
             data = arenas.take(int(offset[-1]))
-            run_chunks(kernel.gather_records, len(chosen), self._threads, self._address, chosen, offset, data)
-            batch = decode(data, offset, self._read_group[chosen], self._threads)
+            columns = {name: np.empty(len(chosen), dtype) for name, dtype in FIXED.items()}
+            run_chunks(kernel.gather_decoded, len(chosen), self._threads, self._address[chosen], offset, data, *columns.values())
+            batch = ReadBatch(data, offset, **columns, read_group=self._read_group[chosen])
             if self._mirrors:
                 batch.mirror = self._mirrors.of(a, batch)
             yield batch
