@@ -78,6 +78,11 @@ def os_problem(path, error: OSError) -> InputError:
     return InputError(path, f"cannot be written: {error.strerror or error}")
 
 
+def _as_it_is(path, flags):
+    """Open a file, which is empty, without emptying it: ext4 waits for the disk when one that was emptied is closed."""
+    return os.open(path, flags & ~os.O_TRUNC)
+
+
 class AtomicOutput:
     """Context manager: a temporary file in the target's folder, renamed to `path` on success, removed on failure.
 
@@ -127,7 +132,7 @@ class AtomicOutput:
             if self.final in STDOUT:
                 self._handle = sys.stdout.buffer
             else:
-                self._handle = open(self.path, "wb")  # noqa: SIM115 closed in close()
+                self._handle = open(self.path, "wb", opener=_as_it_is)  # noqa: SIM115 closed in close()
         return self._handle
 
     def write(self, data) -> None:
