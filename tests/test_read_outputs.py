@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -64,6 +65,31 @@ def test_index_does_not_depend_on_batches(random_reads, tmp_path):
             for batch in bam.open_reads(folder / "sorted.bam").batches(200_000):
                 out.write(batch)
         assert (tmp_path / "small" / "b.bam.bai").read_bytes() == (tmp_path / "b.bam.bai").read_bytes()
+
+
+def test_same_bytes_for_threads_batches_and_memory(random_reads, tmp_path, monkeypatch):
+    folder, out = random_reads[0], tmp_path / "out"
+    reference, table = folder.parent / "reference.fa", tmp_path / "table"
+    commands = [["sort", "-I", folder / "reads.bam", "-O", out / "o.bam", "--sort-order", order, "--create-output-bam-md5"]
+                for order in ("coordinate", "queryname", "natural")]  # fmt: skip
+    for reads, order in (("sorted.bam", "coordinate"), ("reads.bam", "queryname")):
+        commands.append(["markdup", "-I", folder / reads, "-O", out / "o.bam", "-M", out / "m", "--assume-sort-order", order])
+    known = "--known-sites", folder / "known.vcf.gz"
+    commands.append(["bqsr", "-I", folder / "sorted.bam", "-R", reference, *known, "-O", out / "table"])
+    commands.append(["applybqsr", "-I", folder / "sorted.bam", "-bqsr", table, "-O", out / "o.bam"])
+    run(*commands[5][:-1], table)
+    ways = (1, 200_000, 1 << 30), (2, 50, 1 << 30), (4, 23, 20_000), (1, 200_000, 20_000), (4, 200_000, 60_000)
+    for command in commands:
+        seen = set()
+        for threads, reads, memory in ways:
+            out.mkdir()
+            settings = {"threads": threads, **({"memory": memory} if command[0] in ("sort", "markdup") else {})}
+            monkeypatch.setattr(bam.Reader.batches, "__defaults__", (reads, True))
+            cli.main(args=list(map(str, command)), standalone_mode=False, default_map={command[0]: settings})
+            lines = {p.name: [x for x in p.read_bytes().split(b"\n") if p.name != "m" or x[:1] != b"#"] for p in sorted(out.iterdir())}
+            seen.add(hashlib.md5(repr(lines).encode()).hexdigest())
+            shutil.rmtree(out)
+        assert len(seen) == 1, command
 
 
 def test_index_over_many_blocks(demo, tmp_path):
