@@ -157,7 +157,7 @@ def _write_number(value, out, at):
 def write_lines(rows, row, start, stop, kind, ref, values, line_offset, line, contig, templates, template_offset, out, at):
     """Write lines, with their newlines, to out[at:]; where they end.
 
-    rows: int64, which of the records start, stop (int32) and row (int64, where the rest of each stands) are meant.
+    rows: int64, which of the records start, stop and row (int32, where the rest of each stands) are meant.
     """
     for i in rows:
         r = row[i]

@@ -343,7 +343,7 @@ class StoredVariants(VariantFile):
             raise InputError(Path(folder) / _INDEX, f"is damaged: {e}") from None
         self.header = VariantHeader.parse(self.path, header)
         self._start_reading(contigs, np.empty(0, np.uint8))
-        self._names = list(contigs)
+        self._names, self._schema = list(contigs), None
         ref_id, start, end = (self._index[name] for name in ("ref_id", "start", "end"))
         needed = np.ones(len(start), bool)
         if intervals is not None:
@@ -371,16 +371,19 @@ class StoredVariants(VariantFile):
     def _batches(self, first, last):
         """The Arrow table of some windows."""
         offset, size, crc = (self._index[name][first : last + 1] for name in ("offset", "size", "crc32"))
-        path = Path(self.path) / _RECORDS
+        path = f"{self.path}/{_RECORDS}"
         try:
-            with open(path, "rb") as f:
-                head = f.read(int(self._index["offset"][0]))
-                f.seek(int(offset[0]))
-                data = f.read(int(offset[-1] + size[-1] - offset[0]))
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                if self._schema is None:
+                    self._schema = os.pread(handle, int(self._index["offset"][0]), 0)
+                data = os.pread(handle, int(offset[-1] + size[-1] - offset[0]), int(offset[0]))
+            finally:
+                os.close(handle)
             for w, a, n, wanted in zip(range(first, last + 1), (offset - offset[0]).tolist(), size.tolist(), crc.tolist()):
                 if zlib.crc32(memoryview(data)[a : a + n]) != wanted:
                     raise InputError(path, f"window {w + 1} is damaged or missing")
-            with pa.ipc.open_stream(pa.py_buffer(head + data), options=pa.ipc.IpcReadOptions(use_threads=False)) as reader:
+            with pa.ipc.open_stream(pa.py_buffer(self._schema + data), options=pa.ipc.IpcReadOptions(use_threads=False)) as reader:
                 return reader.read_all().combine_chunks()
         except (OSError, pa.ArrowException) as e:
             raise InputError(path, f"a window of {first + 1} to {last + 1} is damaged or missing: {e}") from None
@@ -396,7 +399,7 @@ class StoredVariants(VariantFile):
             table = self._batches(first, last)
             gap, length, kind, ref, values, lines = (c.chunk(0) for c in table.columns)
             gap, length, kind, ref = (c.to_numpy() for c in (gap, length, kind, ref))
-            values = values.flatten().to_numpy().reshape(len(gap), -1)
+            values = values.values.to_numpy().reshape(len(gap), -1)
             _, offset, text = lines.buffers()
             offset = np.frombuffer(offset, np.int32, len(gap) + 1)
             text = np.empty(0, np.uint8) if text is None else np.frombuffer(text, np.uint8)
@@ -405,8 +408,10 @@ class StoredVariants(VariantFile):
             start, end = np.empty(len(gap), np.int32), np.empty(len(gap), np.int32)
             bases = np.empty(0, np.uint8) if bases_of is None else bases_of(ref_id)
             bad = kernel.decode(gap, length, firsts, kind, ref, offset, text, bases, start, end)
-            found = StoredRecords(self.header, self._names[ref_id], np.full(len(gap), ref_id, np.int32), start, end,
-                                  kind == kernel.VARIANT_LINE, np.arange(len(gap)), kind, ref, values, offset, text, self._templates)
+            found = StoredRecords(
+                self.header, self._names[ref_id], np.broadcast_to(np.int32(ref_id), len(gap)), start, end, kind == kernel.VARIANT_LINE,
+                np.arange(len(gap), dtype=np.int32), kind, ref, values, offset, text, self._templates,
+            )  # fmt: skip
             if bad >= 0 and bases_of is not None:
                 raise found.problem(int(bad), OTHER_REFERENCE)
             yield found

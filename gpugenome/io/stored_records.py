@@ -70,7 +70,7 @@ class Templates:
 class StoredRecords:
     """n records of one contig.
 
-    ref_id, start, end: int32[n], variant: bool[n], as of VariantRecords. row: int64[n], where the rest of each stands: kind, ref: uint8,
+    ref_id, start, end: int32[n], variant: bool[n], as of VariantRecords. row: int32[n], where the rest of each stands: kind, ref: uint8,
     values: uint16[rows, numbers], lines by line_offset int32[rows + 1] in `line` (uint8). templates: what `Templates.arrays` gives.
     """
 

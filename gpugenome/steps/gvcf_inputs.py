@@ -13,8 +13,9 @@ from gpugenome.io.variant_records import VariantFile, VariantHeader, VariantReco
 
 STORE_SCHEME = "cohort://"
 _NON_REF = np.frombuffer(b"<NON_REF>", np.uint8)
-_ALL_PIECES_BYTES, _LEAST_PIECE_BYTES = 96 << 20, 1 << 16
-"""Text of several files that is in memory at a time, about, and of one of them at least."""
+_ALL_PIECES_BYTES, _ALL_STORED_BYTES, _LEAST_PIECE_BYTES = 96 << 20, 128 << 20, 1 << 16
+"""What is in memory at a time, about, of the text of several files (with the borders of its columns it takes three times as much) and of
+records of stores, and of one of them at least."""
 
 
 def check_contigs(header: VariantHeader, genome: Reference) -> None:
@@ -98,7 +99,7 @@ def open_inputs(paths, genome: Reference, threads: int, piece_bytes: int | None 
     ------
     InputError: a file without samples, a sample that is in two files, contigs of another reference; a damaged store.
     """
-    openers = []
+    openers, all_bytes = [], _ALL_STORED_BYTES
     for path in paths:
         if path.startswith(STORE_SCHEME):
             from gpugenome.io.cohort import Cohort, StoredVariants  # loads pyarrow
@@ -107,7 +108,8 @@ def open_inputs(paths, genome: Reference, threads: int, piece_bytes: int | None 
             openers += [partial(StoredVariants, folder, genome.names, intervals=intervals) for folder in folders]
         else:
             openers.append(partial(VariantFile, path, genome.names, intervals=intervals))
-    size = piece_bytes or (PIECE_BYTES if len(openers) == 1 else max(_LEAST_PIECE_BYTES, _ALL_PIECES_BYTES // len(openers)))
+            all_bytes = _ALL_PIECES_BYTES
+    size = piece_bytes or (PIECE_BYTES if len(openers) == 1 else max(_LEAST_PIECE_BYTES, all_bytes // len(openers)))
     each = threads if len(openers) == 1 else 1  # several are read side by side
     files = [opener(threads=each, piece_bytes=size) for opener in openers]
     owner: dict[str, str] = {}
