@@ -132,6 +132,9 @@ def main(argv=None) -> None:
     try:
         code = cli.main(args=argv, prog_name="gpugenome", standalone_mode=False)
         sys.stdout.flush()
+        if argv is None:
+            for number in _ENDS:
+                signal.signal(number, signal.SIG_IGN)  # all is done: there is nothing to end any more
     except UserError as e:
         click.echo(f"gpugenome: error: {e}", err=True)
         code = e.exit_code

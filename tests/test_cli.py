@@ -81,6 +81,16 @@ def test_a_signal_while_a_file_is_made_leaves_none(demo, tmp_path):
     assert not any(tmp_path.iterdir())
 
 
+def test_a_signal_when_all_is_done_changes_nothing(demo, tmp_path):
+    arguments = ["gpugenome", "gatherbqsr", "-I", str(tmp_path / "in"), "-O", str(tmp_path / "out")]
+    (tmp_path / "in").write_bytes(gzip.decompress((demo / "golden" / "recal.table.gz").read_bytes()))
+    code = ("import atexit, os, signal, sys; real = atexit._run_exitfuncs; "
+            "atexit._run_exitfuncs = lambda: (os.kill(os.getpid(), signal.SIGTERM), real()); "
+            f"sys.argv = {arguments}; from gpugenome.cli import main; main()")  # fmt: skip
+    done = run(code=code)
+    assert done.returncode == 0 and done.stderr == "" and (tmp_path / "out").exists()
+
+
 def test_wrong_arguments_are_one_line(tmp_path):
     choice = ["markdup", "-I", "x", "-O", "y", "--tagging-policy", "Some"]
     for arguments in (["bqsr", "-O", "x"], ["sort", "--nothing"], choice, ["nothing"]):
