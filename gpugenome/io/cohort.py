@@ -337,7 +337,8 @@ class StoredVariants(VariantFile):
         try:
             index = pq.read_table(Path(folder) / _INDEX, page_checksum_verification=True, partitioning=None)
             header = index.schema.metadata[_HEADER]
-            self._templates = Templates([t.encode("latin-1") for t in json.loads(index.schema.metadata[_TEMPLATES])]).arrays
+            templates = Templates([t.encode("latin-1") for t in json.loads(index.schema.metadata[_TEMPLATES])])
+            self._templates, self._room = templates.arrays, templates.room
             self._index = {name: index[name].to_numpy() for name in _SPANS.names}
         except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as e:
             raise InputError(Path(folder) / _INDEX, f"is damaged: {e}") from None
@@ -411,6 +412,7 @@ class StoredVariants(VariantFile):
             found = StoredRecords(
                 self.header, self._names[ref_id], np.broadcast_to(np.int32(ref_id), len(gap)), start, end, kind == kernel.VARIANT_LINE,
                 np.arange(len(gap), dtype=np.int32), kind, ref, values, offset, text, self._templates,
+                self._room,
             )  # fmt: skip
             if bad >= 0 and bases_of is not None:
                 raise found.problem(int(bad), OTHER_REFERENCE)

@@ -35,6 +35,12 @@ class Templates:
         return np.frombuffer(b"".join(self.texts) or b"\0", np.uint8), offset
 
     @property
+    def room(self) -> np.ndarray:
+        """int64 by kind of row: bytes of a line, with its newline, beside what is kept as text and CHROM, at most."""
+        sizes = [len(t) + kernel.MOST_DIGITS * t.count(_NUMBER) + kernel.LONGEST_FIXED for t in self.texts]
+        return np.array([1, 1, *sizes], np.int64)
+
+    @property
     def numbers(self) -> int:
         """Numbers of a block at most; one at least."""
         return max([1, *(t.count(_NUMBER) for t in self.texts)])
@@ -71,7 +77,8 @@ class StoredRecords:
     """n records of one contig.
 
     ref_id, start, end: int32[n], variant: bool[n], as of VariantRecords. row: int32[n], where the rest of each stands: kind, ref: uint8,
-    values: uint16[rows, numbers], lines by line_offset int32[rows + 1] in `line` (uint8). templates: what `Templates.arrays` gives.
+    values: uint16[rows, numbers], lines by line_offset int32[rows + 1] in `line` (uint8). templates: what `Templates.arrays` gives. room:
+    int64 by kind, bytes of a line beside `line` and CHROM at most.
     """
 
     header: VariantHeader
@@ -87,6 +94,7 @@ class StoredRecords:
     line_offset: np.ndarray
     line: np.ndarray
     templates: tuple[np.ndarray, np.ndarray]
+    room: np.ndarray
 
     def __len__(self) -> int:
         return len(self.start)
@@ -97,8 +105,10 @@ class StoredRecords:
 
     def take(self, rows: np.ndarray | slice) -> "StoredRecords":
         """Some of the records, over the same store of lines."""
-        return StoredRecords(self.header, self.contig, self.ref_id[rows], self.start[rows], self.end[rows], self.variant[rows],
-                             self.row[rows], self.kind, self.ref, self.values, self.line_offset, self.line, self.templates)  # fmt: skip
+        return StoredRecords(
+            self.header, self.contig, self.ref_id[rows], self.start[rows], self.end[rows], self.variant[rows], self.row[rows], self.kind,
+            self.ref, self.values, self.line_offset, self.line, self.templates, self.room,
+        )  # fmt: skip
 
     def problem(self, row: int, text: str) -> InputError:
         """The error that a record has this problem."""
@@ -106,12 +116,9 @@ class StoredRecords:
 
     def most_bytes(self, rows: np.ndarray) -> int:
         """Bytes of the lines of some records (int64 rows), at most."""
-        texts, offset = self.templates
-        numbers = np.bincount(np.searchsorted(offset, np.flatnonzero(texts == kernel.NUMBER), "right") - 1, minlength=len(offset))[:-1]
-        size = np.diff(offset) + kernel.MOST_DIGITS * numbers + len(self.contig) + kernel.LONGEST_FIXED
         row = self.row[rows]
-        of_kind = np.concatenate([[1, 1], size])[self.kind[row]]
-        return int(of_kind.sum() + (self.line_offset[row + 1] - self.line_offset[row]).sum())
+        of_lines = self.line_offset[row + 1] - self.line_offset[row]
+        return int(self.room[self.kind[row]].sum() + of_lines.sum()) + len(rows) * len(self.contig)
 
     def write(self, rows: np.ndarray, out: np.ndarray, at: int) -> int:
         """Write the lines of some records (int64 rows) to out[at:]; where they end."""
