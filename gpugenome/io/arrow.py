@@ -56,9 +56,10 @@ class SpilledRun:
 def _from_arrow(record_batch):
     n = record_batch.num_rows
     _, offset, data = record_batch.column(0).buffers()
-    columns = {k: record_batch.column(i + 1).to_numpy() for i, k in enumerate([*FIXED, "read_group"])}
-    offset = np.frombuffer(offset, np.int64)[: n + 1] if n else np.zeros(1, np.int64)
-    # Copied, since Arrow's buffers are read-only and later steps write flags and qualities into the arena.
+    # Copied, all of it: Arrow's buffers are read-only, later steps write flags and qualities into the arena, and a view of one column
+    # would keep the bytes of the whole batch, the records once more.
+    columns = {k: record_batch.column(i + 1).to_numpy().copy() for i, k in enumerate([*FIXED, "read_group"])}
+    offset = np.frombuffer(offset, np.int64)[: n + 1].copy() if n else np.zeros(1, np.int64)
     return ReadBatch(np.frombuffer(data, np.uint8)[: offset[-1]].copy(), offset, **columns)
 
 

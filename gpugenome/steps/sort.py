@@ -4,8 +4,9 @@ The result is that of one stable sort of the whole input, whatever the memory bu
 Source: htsjdk SortingCollection (its result, not its way).
 """
 
+import ctypes
 from dataclasses import dataclass, fields
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -138,6 +139,7 @@ class MergedRuns:
                 if heads[i] is None and more[i]:
                     heads[i] = next(sources[i], None)
                     more[i] = heads[i] is not None
+            _give_back()
 
     def _cuts(self, heads, more):
         """How many records of each head come before anything that is not loaded yet, and the run that limits it."""
@@ -174,6 +176,18 @@ class _name_keys:
             out = np.zeros(768, np.uint8)
             name = out[: kernel.natural_name(name, out)]
         return name.tobytes()
+
+
+@lru_cache
+def _trim():
+    """glibc's `malloc_trim`, or what does nothing where there is none."""
+    return getattr(ctypes.CDLL(None), "malloc_trim", lambda pad: 0)
+
+
+def _give_back() -> None:
+    """Give what is free inside the allocator's heaps back to the system: arrays of many sizes come and go on several threads in a merge,
+    and the holes between them would make its memory grow with the number of runs and their length."""
+    _trim()(0)
 
 
 def _lower_bound(names, limit):
