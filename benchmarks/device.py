@@ -111,11 +111,25 @@ def record_cases(reads, threads):
     from gpugenome.kernels.read_ends_scalar import END
     from gpugenome.steps import bqsr
     from gpugenome.steps.applybqsr import ApplyOptions, Recalibrator
-    from gpugenome.steps.markdup import DuplicateOptions, _columns
+    from gpugenome.steps.markdup import _COLUMNS, DuplicateOptions
 
     header, batch = demo_batch(reads, threads)
     n = len(batch)
     yield plain("sort_keys", "coordinate_keys", n, "record", (batch.ref_id, batch.pos, batch.flag), (np.empty(n, np.uint64),), threads)
+
+    keys, made = np.random.default_rng(2).integers(0, 1 << 36, n).astype(np.uint64), {}
+    sort_cpu, sort_cuda = twins("sort_keys")
+
+    def radix_on(where, sort):
+        def run(*arguments):
+            made[where] = sort(arguments[0][0] if where == "gpu" else keys)
+
+        return run
+
+    yield Case(
+        "sort_keys.radix_sort", n, "record", (keys,), (), radix_on("cpu", sort_cpu.radix_sort), radix_on("gpu", sort_cuda.radix_sort),
+        same=lambda _: all(there.copy_to_host().tobytes() == mine.tobytes() for mine, there in zip(made["cpu"], made["gpu"])),
+    )  # fmt: skip
 
     order = np.random.default_rng(3).permutation(n)
     offset = np.concatenate([[0], np.cumsum(np.diff(batch.offset)[order])])
@@ -138,20 +152,21 @@ def record_cases(reads, threads):
 
     groups = np.zeros(int(batch.read_group.max()) + 3, np.int16)
     ends = np.zeros(n, END)
-    yield plain("read_ends", "read_ends", n, "record", (_columns(batch), DuplicateOptions().settings(), groups, groups), (ends,), threads)
+    inputs = batch.columns(_COLUMNS), DuplicateOptions().settings(), groups, groups
+    yield plain("read_ends", "read_ends", n, "record", inputs, (ends,), threads)
 
     tool = Recalibrator(read_report(ROOT / "data" / "golden" / "recal.table.gz"), header, ApplyOptions())
     columns = batch.offset, batch.flag, batch.name_length, batch.n_cigar, batch.seq_length, batch.read_group
-    tables = tool._row, tool._settings, *tool._tables, tool._final, tool._missing
+    tables = tool._row, tool._settings, *tool._tables, tool._final, tool._missing, *tool._wide
     recalibrate_cpu, recalibrate_cuda = twins("recalibrate")
     yield Case(
         "recalibrate.recalibrate", n, "record", (columns, tables), (batch.data, np.array([1 << 62])),
-        lambda out: run_chunks(recalibrate_cpu.recalibrate, n, threads, (out[0], *columns), *tables, *tool._wide),
+        lambda out: run_chunks(recalibrate_cpu.recalibrate, n, threads, (out[0], *columns), *tables),
         lambda inputs, out, _: recalibrate_cuda.recalibrate(0, n, (out[0], *inputs[0]), *inputs[1], out[1]),
     )  # fmt: skip
 
     genome = Reference(ROOT / "data" / "reference.fa.gz")
-    chosen = np.flatnonzero(bqsr.well_formed(batch, header.contig_lengths, threads) & (batch.ref_id == 0))
+    chosen = np.flatnonzero(bqsr._well_formed(batch, header.contig_lengths, threads) & (batch.ref_id == 0))
     sites = read_sites([str(ROOT / "data" / "known_sites.vcf.gz")], header.contig_names, header.contig_lengths, threads)[0]
     settings = np.array([2, 500, 2, 6, 0])
     columns = tuple(getattr(batch, name) for name in bqsr._COLUMNS)
@@ -172,7 +187,7 @@ def record_cases(reads, threads):
         "covariates.count_bases", len(chosen), "record", inputs,
         (np.zeros(cells, np.int64), np.array([1 << 62])), count_on_cpu,
         lambda inputs, out, scratch: count_cuda.count_bases(0, len(chosen), *inputs, out[0], *scratch, out[1]),
-        device_arrays(((4096, 4, int(batch.n_cigar.max()) + 4), np.int64)),
+        device_arrays((1, np.int64), ((4096, 4, int(batch.n_cigar.max()) + 4), np.int64)),
     )  # fmt: skip
     yield from duplicate_cases(batch, threads)
 
@@ -181,11 +196,11 @@ def duplicate_cases(batch, threads):
     """Duplicate sets: pairs of the demo's reads, all of them many times."""
     from gpugenome.kernels import duplicates_cpu, read_ends_cpu
     from gpugenome.kernels.read_ends_scalar import END
-    from gpugenome.steps.markdup import DuplicateOptions, _columns
+    from gpugenome.steps.markdup import _COLUMNS, DuplicateOptions
 
     n = min(len(batch), 40000)
     ends, groups = np.zeros(n, END), np.zeros(int(batch.read_group.max()) + 3, np.int16)
-    read_ends_cpu.read_ends(0, n, _columns(batch), DuplicateOptions().settings(), groups, groups, ends)
+    read_ends_cpu.read_ends(0, n, batch.columns(_COLUMNS), DuplicateOptions().settings(), groups, groups, ends)
     pairs, singles = np.empty(n, read_ends_cpu.ENTRY), np.empty(n, read_ends_cpu.ENTRY)
     slots, pool, free, state = read_ends_cpu.new_table(256)
     read_ends_cpu.join_mates(ends, 0, False, False, slots, pool, free, state, pairs, singles)
@@ -200,18 +215,17 @@ def duplicate_cases(batch, threads):
         "duplicates", "mark_sets", len(start), "set", (entries, True, order, start, True, 2500, 300000),
         (np.zeros(n, np.uint8), np.zeros(len(start), np.int64), np.zeros(len(start), np.int32), np.zeros(n, np.int64)), threads,
     )  # fmt: skip
-    hashes = np.empty(n, np.uint64)
-    duplicates_cpu.entry_hashes(0, n, entries, True, hashes)
-    by_hash = np.argsort(hashes, kind="stable")
-    duplicates_cuda = list(twins("duplicates"))[1]
+    made, duplicates_cuda = {}, list(twins("duplicates"))[1]
 
-    def sort_on_cpu(out):
-        out[0][:], _ = duplicates_cpu.sort_entries(entries, True)
+    def sort_on_cpu(_):
+        made["cpu"] = duplicates_cpu.sort_entries(entries, True, threads)
 
-    # the device's order is changed in place: from the order by hash, which a device sort would give; the CPU's time has its own sort
+    def sort_on_gpu(inputs, *_):
+        made["gpu"] = duplicates_cuda.sort_entries(inputs[0], True)
+
     yield Case(
-        "duplicates.sort_runs", n, "pair", (hashes, entries), (by_hash,), sort_on_cpu,
-        lambda inputs, out, scratch: duplicates_cuda.sort_runs(0, n, *inputs, True, *out, *scratch), device_arrays(((n,), np.int64)),
+        "duplicates.sort_entries", n, "pair", (entries,), (), sort_on_cpu, sort_on_gpu,
+        same=lambda _: all(there.copy_to_host().tobytes() == mine.tobytes() for mine, there in zip(made["cpu"], made["gpu"])),
     )  # fmt: skip
 
 
@@ -473,11 +487,12 @@ def alignment_task_cases(tasks, threads, made=2000):
         yield case("local_tasks", inputs, "cell", lambda t: (t[:, 1] * t[:, 4]).sum())
 
 
-def mirror_case(reads, threads):
+def records_case(reads, threads):
     """Demo reads (copies under other names) sorted, marked and recalibrated: the host's part is in both times, copies in the GPU's."""
-    from test_mirror import prepared
+    from test_gpu_records import prepared, same
 
-    from gpugenome.backend import TRANSFERS, Backend, Twin
+    from gpugenome.backend import TRANSFERS, Backend
+    from gpugenome.kernels.launch_cuda import Kernel
     from gpugenome.steps.sort import BATCH_READS
 
     _, batch = demo_batch(reads, threads)
@@ -488,34 +503,30 @@ def mirror_case(reads, threads):
     copy = np.arange(reads) // int((first or [reads])[0])
     for place, digit in enumerate((copy % 10, copy // 10 % 10, copy // 100)):
         batch.data[batch.name_start + place] = 48 + digit
-    made, run, spent = {}, Twin.run, {}
+    made, launch, spent = {}, Kernel.__call__, {}
 
-    def timed(twin, name, n, *args):
+    def timed(kernel, *args):
         from numba import cuda
 
-        if not twin.on_gpu:
-            return run(twin, name, n, *args)
         cuda.synchronize()
         start = time.perf_counter()
-        run(twin, name, n, *args)
+        launch(kernel, *args)
         cuda.synchronize()
-        spent[name] = spent.get(name, 0.0) + time.perf_counter() - start
-        return []
+        spent[kernel.function.__name__] = spent.get(kernel.function.__name__, 0.0) + time.perf_counter() - start
 
     def on(device):
-        made[device] = prepared(Backend(device, threads), batch, BATCH_READS)[:3]
+        made[device] = prepared(Backend(device, threads), batch, BATCH_READS)
 
-    def same(_):
+    def equal(_):
         TRANSFERS.clear()
-        Twin.run = timed
-        again = prepared(Backend("cuda", threads), batch, BATCH_READS)[:3]
-        Twin.run = run
+        Kernel.__call__ = timed
+        again = prepared(Backend("cuda", threads), batch, BATCH_READS)
+        Kernel.__call__ = launch
         print(f"  {', '.join(f'{k} {v * 1e3:.2f} ms' for k, v in spent.items())}")
         print(f"  bytes a read up and down: {', '.join(f'{k} {a / reads:.0f} {b / reads:.0f}' for k, (a, b) in TRANSFERS.items())}")
-        return all(x[0].tobytes() == y[0].tobytes() and x[1:] == y[1:] for x, y in ((made["cpu"], made["cuda"]),
-                                                                                    (made["cpu"], again)))  # fmt: skip
+        return same(made["cpu"], made["cuda"]) and same(made["cpu"], again)
 
-    return Case("mirror.chain", reads, "read", (), (), lambda _: on("cpu"), lambda *_: on("cuda"), same=same)
+    return Case("gpu_records.chain", reads, "read", (), (), lambda _: on("cpu"), lambda *_: on("cuda"), same=equal)
 
 
 def groups(scale, threads):
@@ -536,7 +547,7 @@ def groups(scale, threads):
         ("chained_reads", lambda: seeding_cases([scaled(50_000), scaled(200_000)], threads)),
         ("assembly_graphs", lambda: [assembly_case(scaled(10), threads)]),
         ("extension", lambda: alignment_task_cases(scaled(50_000), threads)),
-        ("mirror", lambda: [mirror_case(scaled(400_000), threads)]),
+        ("gpu_records", lambda: [records_case(scaled(400_000), threads)]),
     ]
 
 

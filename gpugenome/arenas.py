@@ -8,15 +8,19 @@ _STEP = 1 << 20  # sizes are multiples of it, so that one that is nearly the las
 
 
 class Arenas:
-    """Lends uint8 arrays. One whose views are all gone is lent again; the free ones go with this object."""
+    """Lends uint8 arrays. One whose views are all gone is lent again; the free ones go with this object.
 
-    def __init__(self):
+    make: gives an array of so many bytes.
+    """
+
+    def __init__(self, make=lambda size: np.empty(size, np.uint8)):
         self._free: list[np.ndarray] = []
+        self._make = make
 
     def take(self, size: int) -> np.ndarray:
         """An array of `size` bytes, their values undefined."""
         fits = next((i for i, a in enumerate(self._free) if a.size >= size), None)
-        whole = np.empty(-(-size // _STEP) * _STEP, np.uint8) if fits is None else self._free.pop(fits)
+        whole = self._make(-(-size // _STEP) * _STEP) if fits is None else self._free.pop(fits)
         lent = np.frombuffer(memoryview(whole), np.uint8, size)
         # Arrays made from this one refer to it; the last of them ends its base, a memoryview of its own.
         weakref.finalize(lent.base, self._free.append, whole).atexit = False

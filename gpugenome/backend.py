@@ -15,6 +15,7 @@ import ctypes
 import importlib
 import os
 import sys
+import threading
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from types import ModuleType
@@ -25,8 +26,10 @@ from gpugenome.errors import DeviceError
 
 # Stems whose CUDA twin the pipeline calls (of joint_genotypes: `site_models`, for batches of many samples). The other twins exist (tests,
 # SASS checks, benchmarks/device.py); what each gains with its copies, and the pipeline as a whole, is in the README's section on the GPU.
-# Those of covariates, read_ends and recalibrate are for batches that stay on the GPU (gpugenome.mirror).
-CUDA_STEMS = frozenset({"chained_reads", "covariates", "extension", "joint_genotypes", "pairhmm", "read_ends", "recalibrate"})
+# RECORD_STEMS are for records that stay on the GPU (gpugenome.gpu_records).
+RECORD_STEMS = "sort_keys", "scan", "bam_records", "read_ends", "duplicates", "sam_tags", "covariates", "recalibrate"
+ALIGNER_STEMS = "chained_reads", "extension"
+CUDA_STEMS = frozenset({*RECORD_STEMS, *ALIGNER_STEMS, "joint_genotypes", "pairhmm"})
 NO_DEVICE = "no CUDA device or no NVIDIA driver (libcuda.so.1) was found"
 
 TRANSFERS: dict[str, list[int]] = {}
@@ -72,6 +75,11 @@ class Twin:
         self._count(1, arrays)
         return tuple(a.copy_to_host() for a in arrays)
 
+    def take_into(self, array, out) -> None:
+        """Copy one of the GPU's arrays to `out`, of the same shape and type."""
+        self._count(1, (array,))
+        array.copy_to_host(out)
+
     def _count(self, way, arrays):
         stem = self.module.__name__.rpartition(".")[2].removesuffix("_cuda")
         TRANSFERS.setdefault(stem, [0, 0])[way] += sum(a.nbytes for a in arrays)
@@ -107,6 +115,33 @@ class Backend:
         """The kernels `gpugenome.kernels.<stem>_cuda` of a stem of CUDA_STEMS on a GPU, else `<stem>_cpu`."""
         on_gpu = self.on_gpu and stem in CUDA_STEMS
         return Twin(importlib.import_module(f"gpugenome.kernels.{stem}_{'cuda' if on_gpu else 'cpu'}"), self.threads, on_gpu)
+
+
+def warm_up(stems) -> threading.Thread:
+    """On a thread of its own, while the host reads its first input: make the GPU's context, and load the kernels of stems in this order.
+
+    Between two kernels others may talk to the GPU. What fails here fails again, and is told, where it is used.
+    """
+
+    def load():
+        from gpugenome.kernels.launch_cuda import LOCK
+
+        with suppress(Exception):
+            for stem in stems:
+                module = importlib.import_module(f"gpugenome.kernels.{stem}_cuda")
+                for name, signatures in module.SIGNATURES.items():
+                    for signature in signatures if isinstance(signatures, list) else [signatures]:
+                        with LOCK:
+                            getattr(module, name).load(signature)
+
+    thread = threading.Thread(target=load, name="gpugenome-warm-up", daemon=True)
+    thread.start()
+    return thread
+
+
+def where(batch, stem: str, threads: int) -> Twin:
+    """The kernels of a stem where a `ReadBatch` is."""
+    return (batch.card.backend if batch.on_gpu else Backend("cpu", threads)).kernels(stem)
 
 
 def usable_threads() -> int:

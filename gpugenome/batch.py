@@ -21,7 +21,7 @@ class ReadBatch:
     mate_ref_id, mate_pos, tlen: int32[n].
     name_length: uint8[n], with the final NUL. n_cigar: uint16[n] (as stored). seq_length: int32[n], bases.
     read_group: int32[n], index into the header's @RG lines, -1 without RG tag (-2: a name the header lacks).
-    mirror: the batch in the GPU's memory (`gpugenome.mirror`), None where it is not there.
+    on_gpu: False; True for a `gpu_records.GpuBatch`.
     """
 
     data: np.ndarray
@@ -37,19 +37,44 @@ class ReadBatch:
     n_cigar: np.ndarray
     seq_length: np.ndarray
     read_group: np.ndarray
-    mirror: "Mirror | None" = None  # noqa: F821
+    on_gpu = False
 
     def __len__(self) -> int:
         return len(self.offset) - 1
 
     @property
     def nbytes(self) -> int:
-        return sum(getattr(self, f.name).nbytes for f in fields(self)[:-1])
+        return sum(getattr(self, f.name).nbytes for f in fields(self))
 
     def name(self, i: int) -> str:
         """The name of record i, for messages."""
-        start = int(self.offset[i]) + 36
-        return bytes(self.data[start : start + int(self.name_length[i]) - 1]).decode("ascii", "replace")
+        return self.bytes_of(i, 36).split(b"\0")[0].decode("ascii", "replace")
+
+    def bytes_of(self, i: int, start: int, stop: int | None = None) -> bytes:
+        """Bytes start..stop of record i (to its end)."""
+        at = int(self.offset[i])
+        return bytes(self.data[at + start : self.offset[i + 1] if stop is None else at + stop])
+
+    def columns(self, names) -> tuple:
+        """Columns by name, as the kernels of `backend.where` take them."""
+        return tuple(getattr(self, n) for n in names)
+
+    def head(self, n: int) -> "ReadBatch":
+        """The first n records, where they lie."""
+        columns = {f.name: getattr(self, f.name)[:n] for f in fields(self)[2:]}
+        return ReadBatch(self.data, self.offset[: n + 1], **columns)
+
+    def change(self, **columns) -> None:
+        """Put other columns in place of some."""
+        for name, column in columns.items():
+            setattr(self, name, column)
+
+    def on_host(self) -> "ReadBatch":
+        """The batch in host memory."""
+        return self
+
+    def drop(self) -> None:
+        """Give the memory of a GPU back; the batch is not used any more."""
 
     # Where the variable fields of each record begin in `data`, int64[n].
     @property

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gpugenome.backend import where
 from gpugenome.batch import ReadBatch
 from gpugenome.kernels import bam_records_cpu as kernel
 from gpugenome.kernels import sam_tags_cpu as tag_kernel
@@ -71,12 +72,6 @@ def concat(batches: list[ReadBatch]) -> ReadBatch:
     return ReadBatch(data, np.concatenate(offsets), **columns)
 
 
-def set_flags(batch: ReadBatch, flag: np.ndarray, threads: int = 1) -> None:
-    """Write new FLAG values (uint16[n]) into the arena and the column."""
-    batch.flag = np.asarray(flag, np.uint16)
-    run_chunks(kernel.set_flags, len(batch), threads, batch.data, batch.offset, batch.flag)
-
-
 def set_tag(batch: ReadBatch, tag: str, value: np.ndarray, value_offset: np.ndarray, threads: int = 1) -> ReadBatch:
     """A batch whose records have `tag` set: value rows are the type letter and the value's bytes; an empty row removes the tag."""
     n = len(batch)
@@ -94,15 +89,21 @@ def edit_tags(batch: ReadBatch, tags: list[str], row: np.ndarray, value=None, va
               arenas=None) -> ReadBatch:  # fmt: skip
     """The batch with tags set or removed and every touched record's tags in htsjdk's order and types.
 
-    Arena and offsets are replaced, unless no record changes. arenas: an `Arenas` that lends the new arena.
+    Arena and offsets are replaced, unless no record changes. arenas: an `Arenas` that lends the new arena. A batch on a GPU comes back in
+    host memory where a record has more tags than kernels there take.
 
-    row: int32[tags, n], for each tag and record a row of the ragged table (value uint8, value_offset int64: type letter and value),
-    `sam_tags_cpu.LEAVE` or `sam_tags_cpu.REMOVE` (which touches a record also where it has no such tag).
+    row: int32[tags, n] (or int32[tags, 1] for all records), for each tag and record a row of the ragged table (value uint8, value_offset
+    int64: type letter and value), `sam_tags_cpu.LEAVE` or `sam_tags_cpu.REMOVE` (which touches a record also where it has no such tag).
     """
     n = len(batch)
     code = np.array([ord(t[1]) << 8 | ord(t[0]) for t in tags], np.int64)
     if value is None:
         value, value_offset = np.zeros(1, np.uint8), np.zeros(1, np.int64)
+    if batch.on_gpu:
+        if _edit_tags_there(batch, code, row, value, value_offset):
+            return batch
+        batch = batch.on_host()
+    row = np.ascontiguousarray(np.broadcast_to(row, (len(tags), n)))
     size, start = np.empty(n, np.int64), quality_spans(batch, threads)[1]
     changed = run_chunks(tag_kernel.reencoded_sizes, n, threads, batch.data, batch.offset, start, code, row, value, value_offset, size)
     if not sum(changed):
@@ -115,10 +116,33 @@ def edit_tags(batch: ReadBatch, tags: list[str], row: np.ndarray, value=None, va
     return batch
 
 
+def _edit_tags_there(batch, code, row, value, value_offset) -> bool:
+    """`edit_tags` of a batch on a GPU, in place; False if a record has too many tags."""
+    from gpugenome.kernels.scan_cuda import exclusive_scan
+
+    n, twin, records = len(batch), where(batch, "sam_tags", 1), where(batch, "bam_records", 1)
+    with twin.alone():  # the arrays of the device go inside
+        start, size = records.empty(n, np.int64), twin.empty(n, np.int64)
+        records.run("tag_starts", n, *batch.columns(("offset", "name_length", "n_cigar", "seq_length")), start)
+        *edits, state = twin.put(code, row, value, value_offset, np.zeros(2, np.int64))
+        edits = *batch.columns(("data", "offset")), start, *edits
+        twin.run("reencoded_sizes", n, *edits, size, state)
+        changed, too_many = twin.take(state)[0].tolist()
+        if changed and not too_many:
+            offset = twin.empty(n + 1, np.int64)
+            exclusive_scan(size, offset)
+            data = twin.empty(int(twin.take(offset[n:])[0][0]), np.uint8)
+            twin.run("reencode", n, *edits, data, offset)
+            batch.change(data=data, offset=offset)
+            del data, offset
+        del start, size, edits, state
+    return not too_many
+
+
 def htsjdk_tags(batch: ReadBatch, threads: int = 1) -> ReadBatch:
     """The batch with every record's tags in htsjdk's order and types, which it gives to what it reads from or writes to SAM and CRAM."""
     no_tag = "\0\0"
-    return edit_tags(batch, [no_tag], np.full((1, len(batch)), tag_kernel.REMOVE, np.int32), threads=threads)
+    return edit_tags(batch, [no_tag], np.full((1, 1), tag_kernel.REMOVE, np.int32), threads=threads)
 
 
 def htsjdk_long_cigars(batch: ReadBatch, threads: int = 1) -> ReadBatch:

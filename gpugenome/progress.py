@@ -33,11 +33,17 @@ def log_transfers() -> None:
         log(f"GPU, {stem}: {up / 1e6:.1f} MB up, {down / 1e6:.1f} MB down")
 
 
-def announce(device: str, threads: int | None, command: str, gpu_gains: bool = False) -> backends.Backend:
-    """Choose the device (as `backend.choose`) and say what it is; compile the command's kernels where this is their first run."""
+def announce(device: str, threads: int | None, command: str, gpu_gains: bool = False,
+             stems: tuple[str, ...] = ()) -> backends.Backend:  # fmt: skip
+    """Choose the device (as `backend.choose`) and say what it is; compile the command's kernels where this is their first run.
+
+    stems: of the kernels that a GPU will run, in the order of their use; they are loaded beside (`backend.warm_up`).
+    """
     from gpugenome.precompile import ensure_compiled
 
     chosen = backends.choose(device, threads, gpu_gains)
     log(chosen.description)
+    if chosen.on_gpu:
+        backends.warm_up(stems)
     ensure_compiled(command, chosen.threads, log)
     return chosen

@@ -7,7 +7,19 @@ import numpy as np
 
 from gpugenome.kernels.bits import trailing_zeros
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.memory import copy_bytes, load_i32, load_u8, load_u16, load_u32, load_u64, prefetch, store_u8, store_u16, store_u32
+from gpugenome.kernels.memory import (
+    address_of,
+    copy_bytes,
+    load_i32,
+    load_u8,
+    load_u16,
+    load_u32,
+    load_u64,
+    prefetch,
+    store_u8,
+    store_u16,
+    store_u32,
+)
 
 OK, SHORT_BLOCK, FIELDS_TOO_LONG, BAD_REFERENCE, BAD_NAME, BAD_CIGAR, BAD_QUALITY, BAD_MATE, BAD_PLACE, BAD_TAGS = range(10)
 PROBLEMS = 16
@@ -29,7 +41,7 @@ def prefetch_lines(address, count):
 @jit
 def scan_records(data, begin, end, offset, most):
     """Fill offset[0..n] with the starts of whole records in data[begin:end], at most `most`; returns (n, status)."""
-    base = np.int64(data.ctypes.data)
+    base = address_of(data)
     n = 0
     at = np.int64(begin)
     offset[0] = at
@@ -65,7 +77,7 @@ def decode_record(a, i, ref_id, pos, mapq, flag, mate_ref_id, mate_pos, tlen, na
 @jit
 def decode_fixed(begin, end, data, offset, ref_id, pos, mapq, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar, seq_length):
     """The fixed fields of records begin..end as columns (dtypes of `ReadBatch`)."""
-    base = np.int64(data.ctypes.data)
+    base = address_of(data)
     for i in range(begin, end):
         decode_record(base + offset[i], i, ref_id, pos, mapq, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar, seq_length)
 
@@ -194,7 +206,7 @@ def _check_fields(a, size, contig_length):
 @jit
 def _place_in(value, names, name_offset, guess):
     """Which of the names (uint8 by int64 name_offset) the text (up to its NUL) at an address is, -2 for none; `guess` is tried first."""
-    name_base = np.int64(names.ctypes.data)
+    name_base = address_of(names)
     count = name_offset.size - 1
     for turn in range(count):
         k = (guess + turn) % count
@@ -219,7 +231,7 @@ def parse_records(begin, end, data, offset, contig_length, names, name_offset, r
     -------
     -1, or PROBLEMS * (first bad record) + what is wrong with it.
     """
-    base = np.int64(data.ctypes.data)
+    base = address_of(data)
     group = 0
     for i in range(begin, end):
         a = base + offset[i]
@@ -254,7 +266,7 @@ def _find_tag(at, end, first, second):
 @jit
 def find_tag(begin, end, data, offset, tag_start, first, second, out):
     """out[i] = where tag `first``second` (ASCII codes) begins in data (at its name), or -1. out: int64[n]."""
-    base = np.int64(data.ctypes.data)
+    base = address_of(data)
     for i in range(begin, end):
         prefetch_lines(base + tag_start[min(i + AHEAD, end - 1)], 2)
         at = _find_tag(base + tag_start[i], base + offset[i + 1], first, second)
@@ -264,7 +276,7 @@ def find_tag(begin, end, data, offset, tag_start, first, second, out):
 @jit
 def match_text_tag(begin, end, data, at, names, name_offset, out):
     """out[i] = which of the names (uint8 by int64 name_offset) the Z tag at at[i] has, -1 where at[i] < 0, -2 for no name of these."""
-    base = np.int64(data.ctypes.data)
+    base = address_of(data)
     last = 0
     for i in range(begin, end):
         out[i] = -1
@@ -277,7 +289,7 @@ def match_text_tag(begin, end, data, at, names, name_offset, out):
 def gather_records(begin, end, index, source, source_offset, out, out_offset):
     """Copy record index[i] of `source` to out[out_offset[i]:out_offset[i+1]]."""
     a = np.int64(source.ctypes.data)
-    b = np.int64(out.ctypes.data)
+    b = address_of(out)
     for i in range(begin, end):
         copy_bytes(b + out_offset[i], a + source_offset[index[i]], out_offset[i + 1] - out_offset[i])
 
@@ -285,7 +297,7 @@ def gather_records(begin, end, index, source, source_offset, out, out_offset):
 @jit
 def set_flags(begin, end, data, offset, flag):
     """Write flag[i] (uint16) into record i."""
-    base = np.int64(data.ctypes.data)
+    base = address_of(data)
     for i in range(begin, end):
         store_u16(base + offset[i] + 18, np.uint16(flag[i]))
 
@@ -307,8 +319,8 @@ def unpack_bases(begin, end, data, seq_start, seq_length, out, out_offset):
 @jit
 def copy_bytes_ragged(begin, end, data, start, length, out, out_offset):
     """Copy data[start[i]:start[i]+length[i]] to out[out_offset[i]:]: qualities, names, CIGARs as bytes."""
-    a = np.int64(data.ctypes.data)
-    b = np.int64(out.ctypes.data)
+    a = address_of(data)
+    b = address_of(out)
     for i in range(begin, end):
         copy_bytes(b + out_offset[i], a + start[i], np.int64(length[i]))
 
@@ -316,7 +328,7 @@ def copy_bytes_ragged(begin, end, data, start, length, out, out_offset):
 @jit
 def set_tag_sizes(begin, end, data, offset, tag_start, first, second, value_offset, size):
     """Size of each record after `set_tag`; value_offset: int64[n+1], rows of zero length remove the tag. size: int64[n]."""
-    base = np.int64(data.ctypes.data)
+    base = address_of(data)
     for i in range(begin, end):
         stop = base + offset[i + 1]
         at = _find_tag(base + tag_start[i], stop, first, second)
@@ -330,9 +342,9 @@ def set_tag_sizes(begin, end, data, offset, tag_start, first, second, value_offs
 @jit
 def set_tag(begin, end, data, offset, tag_start, first, second, value, value_offset, out, out_offset):
     """Copies of records with a tag set to value rows (type letter, value bytes): replaced in place, else appended; empty: removed."""
-    base = np.int64(data.ctypes.data)
-    target = np.int64(out.ctypes.data)
-    values = np.int64(value.ctypes.data)
+    base = address_of(data)
+    target = address_of(out)
+    values = address_of(value)
     for i in range(begin, end):
         record = base + offset[i]
         stop = base + offset[i + 1]

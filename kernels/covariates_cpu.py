@@ -16,6 +16,7 @@ REFERENCE_BASES = (1 << M) | (1 << D) | (1 << N) | (1 << EQ) | (1 << X)
 CODE = np.array(["ACGT".find(c) for c in "=ACMGRSVTWYHKDBN"], np.int8)
 """`base_code` of the 16 codes of a BAM record's bases."""
 NO_BASE, TAIL = 4, 8
+NOT_COUNTED = 0x4 | 0x100 | 0x200 | 0x400
 DENSE_CONTEXT = 8
 """The longest contexts that have a cell each; of longer ones those that occur are listed."""
 WIDE_BITS = 27
@@ -37,7 +38,7 @@ def uses_reference(op):
 @jit
 def well_formed(begin, end, data, offset, ref_id, pos, flag, name_length, n_cigar, seq_length, read_group, contig_length, out):
     """out[i] (uint8) = GATK's WellformedReadFilter of record i."""
-    base = np.int64(data.ctypes.data)
+    base = address_of(data)
     for i in range(begin, end):
         out[i] = 0
         unmapped = flag[i] & 4 or ref_id[i] < 0 or pos[i] < 0
@@ -57,6 +58,14 @@ def well_formed(begin, end, data, offset, ref_id, pos, flag, name_length, n_ciga
         if not unmapped and pos[i] >= contig_length[ref_id[i]]:
             continue
         out[i] = 1
+
+
+@jit
+def drop_uncounted(begin, end, mapq, flag, ref_id, pos, out):
+    """out[i] (uint8) = 0 for records without a place or a mapping quality, and for unmapped, secondary, failed and duplicate ones."""
+    for i in range(begin, end):
+        if mapq[i] == 0 or mapq[i] == 255 or flag[i] & NOT_COUNTED or ref_id[i] < 0 or pos[i] < 0:
+            out[i] = 0
 
 
 @jit

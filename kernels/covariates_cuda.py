@@ -10,8 +10,22 @@ import numba
 import numpy as np
 from numba import cuda
 
+from gpugenome.kernels import covariates_cpu
 from gpugenome.kernels.bam_records_cpu import _find_tag
-from gpugenome.kernels.covariates_cpu import CODE, EQ, D, M, X, prepare, read_index, reference_span, uses_read, uses_reference
+from gpugenome.kernels.covariates_cpu import (
+    CODE,
+    DENSE_CONTEXT,
+    EQ,
+    D,
+    M,
+    X,
+    prepare,
+    read_index,
+    reference_span,
+    uses_read,
+    uses_reference,
+    wide_key,
+)
 from gpugenome.kernels.covariates_scalar import base_code, cycle_of
 from gpugenome.kernels.launch_cuda import kernel
 from gpugenome.kernels.memory import address_of, load_u8
@@ -58,7 +72,7 @@ def _is_wrong(op, length, n, pos, j, code, reference):
 
 @kernel(per_item=32)
 def count(
-    begin, end, first_place, last_place, batch, chosen, group, reference, contig_of, spans, bins, settings, counts, scratch, fault
+    begin, end, first_place, last_place, batch, chosen, group, reference, contig_of, spans, bins, settings, counts, keys, scratch, fault
 ):
     """`count_bases`. An item is a warp, which does every (end)th of the chosen records from first_place on. Thread: every 32nd base."""
     slot = begin + cuda.grid(1) // 32
@@ -68,7 +82,8 @@ def count(
     data, offset, ref_id, pos, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar, seq_length, read_group = batch
     k, most, tail, lowest, use_oq = settings[0], settings[1], settings[2], settings[3], settings[4]
     contexts = np.int64(1) << (2 * k)
-    columns = contexts + 2 * most + 2
+    wide = k > DENSE_CONTEXT
+    columns = 2 * most + 1 if wide else contexts + 2 * most + 2
     op, length = scratch[slot, 0], scratch[slot, 1]
     for c in range(first_place + slot, last_place, end):
         i = chosen[c]
@@ -116,30 +131,78 @@ def count(
             wrong = np.int64(_is_wrong(op, length, n, place, j, code, reference))
             one = np.int64(1) + (wrong << np.int64(32))
             context = contexts if low == size else packed_context(data, seq, first + low, first + high, first + j, k, f & 16 != 0)
-            at = (np.int64(group[read_group[i]]) * 94 + q) * columns
-            if context >= 0:
+            row = np.int64(group[read_group[i]])
+            at = (row * 94 + q) * columns
+            if context >= 0 and wide:
+                keys[1 + cuda.atomic.add(keys, 0, 1)] = wide_key(row, q, context) << 1 | wrong
+            elif context >= 0:
                 cuda.atomic.add(counts, at + context, one)
-            cuda.atomic.add(counts, at + contexts + 1 + most + cycle_of(j, size, f), one)
+            cuda.atomic.add(counts, at + (most if wide else contexts + 1 + most) + cycle_of(j, size, f), one)
 
 
 def count_bases(
-    begin, end, batch, chosen, group, reference, contig_of, spans, bins, settings, counts, scratch, fault
+    begin, end, batch, chosen, group, reference, contig_of, spans, bins, settings, counts, keys, scratch, fault
 ):
     """Add the bases of records chosen[begin:end]; arguments as in covariates_cpu, arrays on the device, and for what it returns `fault`.
 
-    scratch: int64[warps, 4, the most CIGAR elements of a record + 4], for as many warps as it has rows; 4,000 fill an H100.
-    fault: int64[1], lowered to the first record whose cycle passes the maximum.
+    keys: as there, but to be set to 0 before, and in no order. scratch: int64[warps, 4, the most CIGAR elements of a record + 4], for as
+    many warps as it has rows; 4,000 fill an H100. fault: int64[1], lowered to the first record whose cycle passes the maximum.
     """
     count(
         0, min(end - begin, scratch.shape[0]), begin, end, batch, chosen, group, reference, contig_of, spans, bins, settings, counts,
-        scratch, fault,
+        keys, scratch, fault,
     )  # fmt: skip
+
+
+@kernel()
+def well_formed(begin, end, data, offset, ref_id, pos, flag, name_length, n_cigar, seq_length, read_group, contig_length, out):
+    """out[i] (uint8) = GATK's WellformedReadFilter; arguments as on the CPU. Thread: a record."""
+    i = begin + cuda.grid(1)
+    if i < end:
+        covariates_cpu.well_formed(
+            i, i + 1, data, offset, ref_id, pos, flag, name_length, n_cigar, seq_length, read_group, contig_length, out
+        )
+
+
+@kernel()
+def drop_uncounted(begin, end, mapq, flag, ref_id, pos, out):
+    """out[i] (uint8) = 0 for records that BaseRecalibrator's other filters leave out; arguments as on the CPU. Thread: a record."""
+    i = begin + cuda.grid(1)
+    if i < end:
+        covariates_cpu.drop_uncounted(i, i + 1, mapq, flag, ref_id, pos, out)
+
+
+@kernel()
+def as_counts(begin, end, keep, out):
+    """out[i] (int64) = keep[i] (uint8), to be scanned. Thread: a record."""
+    i = begin + cuda.grid(1)
+    if i < end:
+        out[i] = keep[i]
+
+
+@kernel()
+def choose(begin, end, keep, place, ref_id, n_cigar, chosen, found):
+    """Put the records that are kept side by side: chosen, int64. place: int64, their places. Thread: a record.
+
+    found: int64[3], lowered to their lowest ref_id, raised to the highest and to the most elements of a CIGAR.
+    """
+    i = begin + cuda.grid(1)
+    if i < end and keep[i]:
+        chosen[place[i]] = i
+        cuda.atomic.min(found, 0, np.int64(ref_id[i]))
+        cuda.atomic.max(found, 1, np.int64(ref_id[i]))
+        cuda.atomic.max(found, 2, np.int64(n_cigar[i]))
 
 
 _BATCH = numba.types.Tuple([t[::1] for t in (
     numba.u1, numba.i8, numba.i4, numba.i4, numba.u2, numba.i4, numba.i4, numba.i4, numba.u1, numba.u2, numba.i4, numba.i4
 )])  # fmt: skip
+_U1, _U2, _I4, _I8 = numba.u1[::1], numba.u2[::1], numba.i4[::1], numba.i8[::1]
 SIGNATURES = {
-    "count": (numba.i8, numba.i8, numba.i8, numba.i8, _BATCH, numba.i8[::1], numba.i4[::1], numba.u1[::1], numba.i8, numba.i8[:, ::1],
-              numba.i8[::1], numba.i8[::1], numba.i8[::1], numba.i8[:, :, ::1], numba.i8[::1]),
+    "count": (numba.i8, numba.i8, numba.i8, numba.i8, _BATCH, _I8, _I4, _U1, numba.i8, numba.i8[:, ::1], _I8, _I8, _I8, _I8,
+              numba.i8[:, :, ::1], _I8),
+    "well_formed": (numba.i8, numba.i8, _U1, _I8, _I4, _I4, _U2, _U1, _U2, _I4, _I4, _I8, _U1),
+    "drop_uncounted": (numba.i8, numba.i8, _U1, _U2, _I4, _I4, _U1),
+    "as_counts": (numba.i8, numba.i8, _U1, _I8),
+    "choose": (numba.i8, numba.i8, _U1, _I8, _I4, _U2, _I8, _I8),
 }  # fmt: skip

@@ -15,7 +15,7 @@ from gpugenome.kernels.duplicates_scalar import (
 from gpugenome.kernels.launch import jit, run_chunks
 from gpugenome.kernels.read_ends_scalar import finish
 
-__all__ = ["DUPLICATE", "IN_SET", "OPTICAL", "entry_hashes", "sort_entries", "mark_sets"]
+__all__ = ["DUPLICATE", "IN_SET", "OPTICAL", "entry_hashes", "sort_entries", "mark_sets", "flag_duplicates"]
 
 PER_BUCKET = 8
 
@@ -166,6 +166,13 @@ def mark_sets(begin, end, entries, paired, order, start, optical, distance, larg
             kept[s], optical_count[s] = mark_pairs(entries, order, a, b, optical, distance, largest, parent, state)
         else:
             mark_singles(entries, order, a, b, state)
+
+
+@jit
+def flag_duplicates(begin, end, mark, flag):
+    """Set bit 0x400 of FLAGs begin..end (uint16[n]) where bit DUPLICATE of mark (uint8[n]) is set, and clear it elsewhere."""
+    for i in range(begin, end):
+        flag[i] = (flag[i] & 0xFBFF) | np.uint16(mark[i] & DUPLICATE) << np.uint16(10)
 
 
 @jit

@@ -295,11 +295,11 @@ class _Kernel(_Compiled):
                 self.__class__ = _Compiled
 
     def __call__(self, *args):
-        self._prepare()
+        _Kernel._prepare(self)  # by its class: another thread may have made it another one by now
         return self(*args)
 
     def __getattr__(self, name):
-        self._prepare()
+        _Kernel._prepare(self)
         return object.__getattribute__(self, name)
 
 

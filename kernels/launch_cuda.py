@@ -6,6 +6,7 @@ from pathlib import Path
 from gpugenome.kernels.launch import keeps_code, stamp  # before numba: it says where compiled kernels are cached
 
 from numba import cuda  # isort: skip
+from numba.core import sigutils  # isort: skip
 
 
 LOCK = threading.RLock()
@@ -26,6 +27,11 @@ class Kernel:
         self.compiled = cuda.jit(launch_bounds=self.launch_bounds, cache=keeps_code())(function)
         if keeps_code() and hasattr(self.compiled, "_cache"):  # not in the simulator
             self.compiled._cache._cache_file._source_stamp = stamp(Path(function.__code__.co_filename).resolve())
+
+    def load(self, signature) -> None:
+        """Load the code for a signature (as in a module's SIGNATURES), or compile it where it is not in the cache, before it is called."""
+        if hasattr(self.compiled, "compile"):  # not in the simulator
+            self.compiled.compile(sigutils.normalize_signature(signature)[0])
 
     def __call__(self, begin, end, *args):
         if end > begin:

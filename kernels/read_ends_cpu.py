@@ -308,51 +308,53 @@ def waiting(slots, pool, singles):
 
 
 @jit
-def count_kinds(flag, read_group, group_library, counts):
-    """Count records by library: unmapped, secondary or supplementary, unpaired, ends of pairs.
-
-    flag: uint16[n]. read_group: int32[n]. group_library: int16, the library by read_group + 2. counts: int64[libraries, 4].
-    """
-    for i in range(flag.size):
-        f = np.int64(flag[i])
-        kind = 3
-        if f & 4:
-            kind = 0
-        elif f & 0x900:
-            kind = 1
-        elif f & 9 != 1:
-            kind = 2
-        counts[group_library[read_group[i] + 2], kind] += 1
+def kind_of(f):
+    """The kind of a record by its FLAG: 0 unmapped, 1 secondary or supplementary, 2 unpaired, 3 an end of a pair."""
+    if f & 4:
+        return 0
+    if f & 0x900:
+        return 1
+    return 2 if f & 9 != 1 else 3
 
 
 @jit
-def count_examined(flag, index, counts):
-    """Count mapped primary records by the index that each stands for: unpaired ones, and ends of pairs.
+def count_kinds(begin, end, flag, read_group, group_library, counts):
+    """Count records begin..end by library and `kind_of`.
 
-    flag: uint16[n]. index: int64[n], those below 0 are passed over. counts: uint8[m, 2].
+    flag: uint16[n]. read_group: int32[n]. group_library: int16, the library by read_group + 2. counts: int64[libraries, 4].
     """
-    for i in range(flag.size):
+    for i in range(begin, end):
+        counts[group_library[read_group[i] + 2], kind_of(np.int64(flag[i]))] += 1
+
+
+@jit
+def count_examined(begin, end, flag, index, counts):
+    """Count mapped primary records of begin..end by the index that each stands for: unpaired ones, and ends of pairs.
+
+    flag: uint16[n]. index: int64[n], equal ones side by side; those below 0 are passed over. counts: uint8[m, 2].
+    """
+    for i in range(begin, end):
         f = np.int64(flag[i])
         if f & 0x904 == 0 and index[i] >= 0:
             counts[index[i], 1 if f & 9 == 1 else 0] += np.uint8(1)
 
 
 @jit
-def first_unplaced(flag, ref_id):
-    """The first unmapped record without a contig, or -1. flag: uint16[n]. ref_id: int32[n]."""
-    for i in range(flag.size):
+def first_unplaced(begin, end, flag, ref_id, found):
+    """Lower found[0] (int64) to the first unmapped record without a contig. flag: uint16[n]. ref_id: int32[n]."""
+    for i in range(begin, min(end, found[0])):
         if ref_id[i] < 0 and flag[i] & 4:
-            return i
-    return -1
+            found[0] = i
+            return
 
 
 @jit
-def first_problem(ends):
-    """The first end that cannot be used though its record is looked at, or -1. ends: END[n]."""
-    for i in range(ends.size):
+def first_problem(begin, end, ends, found):
+    """Lower found[0] (int64) to the first end that cannot be used though its record is looked at. ends: END[n]."""
+    for i in range(begin, min(end, found[0])):
         if ends[i].problem > 0 and ends[i].kind > 0:
-            return i
-    return -1
+            found[0] = i
+            return
 
 
 def new_table(places: int):

@@ -25,7 +25,7 @@ def fill_hash(keys, values, hash_key, hash_value):
 
 
 @jit
-def _of_hash(key, hash_key, hash_value):
+def of_hash(key, hash_key, hash_value):
     """The value of a key, 0 where there is none."""
     s = _slot(key, hash_key.size)
     while hash_key[s] >= 0:
@@ -55,7 +55,7 @@ def _renew(code, qual, n, all_low, flag, k, most, lowest, base, delta_context, d
             v = np.int64(load_u16(base + 2 * q)) + load_i8(cycle + q * cycles)
             if k > DENSE_CONTEXT:
                 if run >= k or all_low:
-                    v += _of_hash(wide_key(row, q, value if run >= k else contexts), hash_key, hash_value)
+                    v += of_hash(wide_key(row, q, value if run >= k else contexts), hash_key, hash_value)
             elif run >= k:
                 v += load_i8(delta_context + q * (contexts + 1) + value)
             elif all_low:

@@ -9,10 +9,11 @@ import numpy as np
 from numba import cuda
 
 from gpugenome.kernels.bam_records_cpu import _find_tag
-from gpugenome.kernels.covariates_cpu import CODE
+from gpugenome.kernels.covariates_cpu import CODE, DENSE_CONTEXT, wide_key
 from gpugenome.kernels.covariates_scalar import cycle_of
 from gpugenome.kernels.launch_cuda import kernel
 from gpugenome.kernels.memory import address_of, load_u8
+from gpugenome.kernels.recalibrate_cpu import of_hash
 
 
 @cuda.jit(device=True)
@@ -21,7 +22,7 @@ def packed_context(data, seq, low, high, i, k, reverse):
 
     The bases are packed, from data[seq] on. Those outside low..high (the low-quality tails) count as N.
     """
-    value = 0
+    value = np.int64(0)
     for j in range(k):
         at = i + k - 1 - j if reverse else i - k + 1 + j
         if at < low or at >= high:
@@ -45,7 +46,9 @@ def _original(lane, tag, qual):
 
 
 @kernel(per_item=32)
-def recalibrate(begin, end, batch, row, settings, base, delta_context, delta_cycle, final, missing, fault):
+def recalibrate(
+    begin, end, batch, row, settings, base, delta_context, delta_cycle, final, missing, hash_key, hash_value, fault
+):
     """Write the new qualities of records begin..end into the arena; arguments as in recalibrate_cpu. Warp: a record.
 
     fault: int64[1], lowered to the CPU's return value (2 * record) for a record with a cycle beyond the maximum.
@@ -83,32 +86,21 @@ def recalibrate(begin, end, batch, row, settings, base, delta_context, delta_cyc
     while high > low and qual[high - 1] <= tail:
         high -= 1
     cuda.syncwarp()  # every lane has seen the tails before a quality changes
-    f = flag[i]
+    f, contexts = flag[i], np.int64(1) << (2 * k)
     for j in range(lane, n, 32):
         q = qual[j]
         if lowest <= q <= 93:
-            context = delta_context.shape[2] - 1 if low == n else packed_context(data, seq, low, high, j, k, f & 16 != 0)
+            context = contexts if low == n else packed_context(data, seq, low, high, j, k, f & 16 != 0)
             v = base[r, q] + delta_cycle[r, q, most + cycle_of(j, n, f)]
-            if context >= 0:
+            if context >= 0 and k > DENSE_CONTEXT:
+                v += of_hash(wide_key(np.int64(r), np.int64(q), context), hash_key, hash_value)
+            elif context >= 0:
                 v += delta_context[r, q, context]
             qual[j] = final[min(max(v, 1), 93)]
-
-
-@kernel(per_item=32)
-def pack_qualities(begin, end, batch, out_offset, out):
-    """Copy the qualities of records begin..end to out (uint8) from out_offset[i] (int64[n + 1]) on. Warp: a record."""
-    i = begin + cuda.grid(1) // 32
-    if i < end:
-        data, offset, _, name_length, n_cigar, seq_length, _ = batch
-        n, a = np.int64(seq_length[i]), out_offset[i]
-        start = offset[i] + 36 + name_length[i] + 4 * np.int64(n_cigar[i]) + (n + 1) // 2
-        for j in range(cuda.threadIdx.x & 31, n, 32):
-            out[a + j] = data[start + j]
 
 
 _BATCH = numba.types.Tuple([t[::1] for t in (numba.u1, numba.i8, numba.u2, numba.u1, numba.u2, numba.i4, numba.i4)])
 SIGNATURES = {
     "recalibrate": (numba.i8, numba.i8, _BATCH, numba.i4[::1], numba.i8[::1], numba.i2[:, ::1], numba.i1[:, :, ::1], numba.i1[:, :, ::1],
-                    numba.u1[::1], numba.u1[::1], numba.i8[::1]),
-    "pack_qualities": (numba.i8, numba.i8, _BATCH, numba.i8[::1], numba.u1[::1]),
+                    numba.u1[::1], numba.u1[::1], numba.i8[::1], numba.i1[::1], numba.i8[::1]),
 }  # fmt: skip

@@ -7,7 +7,7 @@ import numpy as np
 
 from gpugenome.kernels.bam_records_cpu import AHEAD, _tag_value_bytes, prefetch_lines
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.memory import copy_bytes, load_i32, load_u8, load_u16, load_u32, store_u8, store_u16, store_u32
+from gpugenome.kernels.memory import address_of, copy_bytes, load_i32, load_u8, load_u16, load_u32, store_u8, store_u16, store_u32
 
 MOST_TAGS = 512
 OWN, EDIT, CODE, ORDER, COUNT = range(5)
@@ -57,7 +57,7 @@ def _place(code, at, n, codes, places):
     if k > 0 and codes[k - 1] == code:
         places[k - 1] = at
         return n
-    if n == codes.size:
+    if n == codes.shape[0]:
         return n
     for j in range(n, k, -1):
         codes[j] = codes[j - 1]
@@ -79,7 +79,7 @@ def _drop(code, n, codes, places):
 
 
 @jit
-def _tags_of(at, end, record, edit_code, row, values, value_offset, codes, places):
+def tags_of(at, end, record, edit_code, row, values, value_offset, codes, places):
     """The tags of a record after the edits, sorted: codes (second letter << 8 | first), addresses of their type letters; how many."""
     n = 0
     while at + 3 <= end:
@@ -99,7 +99,7 @@ def _tags_of(at, end, record, edit_code, row, values, value_offset, codes, place
 
 @jit
 def _remember(at, end, record, edit_code, row, values, value_offset, n, codes, places, sizes, memo):
-    """Keep in memo how the n tags of `_tags_of` follow from the record's own and the edits; their values' bytes to sizes."""
+    """Keep in memo how the n tags of `tags_of` follow from the record's own and the edits; their values' bytes to sizes."""
     edits, known = edit_code.size, 0
     for k in range(n):
         memo[ORDER, k] = MOST_TAGS
@@ -134,7 +134,7 @@ def _remember(at, end, record, edit_code, row, values, value_offset, n, codes, p
 
 @jit
 def _arrange(at, end, record, edit_code, row, values, value_offset, codes, places, sizes, own, memo):
-    """As `_tags_of`, and the bytes of their values. Neighbours mostly have the same tags: only values are looked at where they have.
+    """As `tags_of`, and the bytes of their values. Neighbours mostly have the same tags: only values are looked at where they have.
 
     memo: int64[5, MOST_TAGS], what is known of the last record that was sorted: the codes of its own tags (OWN), what the edits did (EDIT),
     the codes after that (CODE) and where each came from (ORDER: one of its own, or -1 - edit), and how many there were (COUNT: -1 for
@@ -162,13 +162,13 @@ def _arrange(at, end, record, edit_code, row, values, value_offset, codes, place
                 r = row[-1 - source, record]
                 places[k], sizes[k] = values + value_offset[r], value_offset[r + 1] - value_offset[r] - 1
         return n
-    n = _tags_of(at, end, record, edit_code, row, values, value_offset, codes, places)
+    n = tags_of(at, end, record, edit_code, row, values, value_offset, codes, places)
     _remember(at, end, record, edit_code, row, values, value_offset, n, codes, places, sizes, memo)
     return n
 
 
 @jit
-def _value_size(at, size):
+def value_size(at, size):
     """Bytes of an encoded tag (letters, type, value) whose type letter stands at `at`, its value of `size` bytes now."""
     kind = load_u8(at)
     if kind == 90:
@@ -198,7 +198,7 @@ def _write_bytes_of_hex(to, at, size):
 
 
 @jit
-def _keeps_its_bytes(at, end, record, edit_code, row):
+def keeps_its_bytes(at, end, record, edit_code, row):
     """Whether a record stays as it is: no edit touches it, or its tags are in order and narrow already and nothing is set or removed."""
     touched = False
     for e in range(row.shape[0]):
@@ -222,16 +222,56 @@ def _keeps_its_bytes(at, end, record, edit_code, row):
 
 
 @jit
+def value_bytes(n, places, end, values, values_end, sizes):
+    """sizes[k] = bytes of the value of each of n tags, of which those of edits lie in values..values_end, others before `end`."""
+    for k in range(n):
+        stop = values_end if values <= places[k] < values_end else end
+        sizes[k] = _tag_value_bytes(places[k] + 1, load_u8(places[k]), stop)
+
+
+@jit
+def write_record(to, record, fixed, size, n, codes, places, sizes):
+    """Write a record of `size` bytes to an address: `fixed` bytes of the one at address `record`, then n tags.
+
+    Integers get their narrowest type. Of each tag: codes: second letter << 8 | first, places: address of its type letter, sizes: bytes of
+    its value.
+    """
+    copy_bytes(to, record, fixed)
+    store_u32(to, np.uint32(size - 4))
+    to += fixed
+    for k in range(n):
+        at = places[k]
+        store_u16(to, np.uint16(codes[k]))
+        kind = load_u8(at)
+        is_integer, v = _integer(at + 1, kind)
+        if kind == 90:
+            copy_bytes(to + 2, at, 1 + sizes[k])
+            to += 3 + sizes[k]
+        elif is_integer:
+            letter, width = _narrowest(v)
+            store_u8(to + 2, np.uint8(letter))
+            for b in range(width):
+                store_u8(to + 3 + b, np.uint8((v >> (8 * b)) & 255))
+            to += 3 + width
+        elif kind == 72:
+            _write_bytes_of_hex(to + 2, at + 1, sizes[k])
+            to += value_size(at, sizes[k])
+        else:
+            copy_bytes(to + 2, at, 1 + sizes[k])
+            to += 3 + sizes[k]
+
+
+@jit
 def reencoded_sizes(begin, end, data, offset, tag_start, edit_code, row, value, value_offset, size):
     """Bytes of each record after `reencode`; returns how many records change. size: int64[n]."""
     changed = 0
-    base = np.int64(data.ctypes.data)
-    values = np.int64(value.ctypes.data)
+    base = address_of(data)
+    values = address_of(value)
     codes, places, sizes = np.empty(MOST_TAGS, np.int64), np.empty(MOST_TAGS, np.int64), np.empty(MOST_TAGS, np.int64)
     own, memo = np.empty((2, MOST_TAGS), np.int64), np.full((5, MOST_TAGS), -1, np.int64)
     for i in range(begin, end):
         prefetch_lines(base + tag_start[min(i + AHEAD, end - 1)], 2)
-        if _keeps_its_bytes(base + tag_start[i], base + offset[i + 1], i, edit_code, row):
+        if keeps_its_bytes(base + tag_start[i], base + offset[i + 1], i, edit_code, row):
             size[i] = offset[i + 1] - offset[i]
             continue
         changed += 1
@@ -239,7 +279,7 @@ def reencoded_sizes(begin, end, data, offset, tag_start, edit_code, row, value, 
         n = _arrange(at, stop, i, edit_code, row, values, value_offset, codes, places, sizes, own, memo)
         total = tag_start[i] - offset[i]
         for k in range(n):
-            total += _value_size(places[k], sizes[k])
+            total += value_size(places[k], sizes[k])
         size[i] = total
     return changed
 
@@ -251,42 +291,20 @@ def reencode(begin, end, data, offset, tag_start, edit_code, row, value, value_o
     edit_code: int64[e], second letter << 8 | first. row: int32[e, n], a row of the ragged table (uint8 value by int64 value_offset:
     type letter and value bytes, no byte more), or LEAVE or REMOVE.
     """
-    base = np.int64(data.ctypes.data)
-    target = np.int64(out.ctypes.data)
-    values = np.int64(value.ctypes.data)
+    base = address_of(data)
+    target = address_of(out)
+    values = address_of(value)
     codes, places, sizes = np.empty(MOST_TAGS, np.int64), np.empty(MOST_TAGS, np.int64), np.empty(MOST_TAGS, np.int64)
     own, memo = np.empty((2, MOST_TAGS), np.int64), np.full((5, MOST_TAGS), -1, np.int64)
     for i in range(begin, end):
         prefetch_lines(base + offset[min(i + AHEAD, end - 1)], 6)
-        if _keeps_its_bytes(base + tag_start[i], base + offset[i + 1], i, edit_code, row):
+        if keeps_its_bytes(base + tag_start[i], base + offset[i + 1], i, edit_code, row):
             copy_bytes(target + out_offset[i], base + offset[i], offset[i + 1] - offset[i])
             continue
         at, stop = base + tag_start[i], base + offset[i + 1]
         n = _arrange(at, stop, i, edit_code, row, values, value_offset, codes, places, sizes, own, memo)
-        to = target + out_offset[i]
-        copy_bytes(to, base + offset[i], tag_start[i] - offset[i])
-        store_u32(to, np.uint32(out_offset[i + 1] - out_offset[i] - 4))
-        to += tag_start[i] - offset[i]
-        for k in range(n):
-            at = places[k]
-            store_u16(to, np.uint16(codes[k]))
-            kind = load_u8(at)
-            is_integer, v = _integer(at + 1, kind)
-            if kind == 90:
-                copy_bytes(to + 2, at, 1 + sizes[k])
-                to += 3 + sizes[k]
-            elif is_integer:
-                letter, width = _narrowest(v)
-                store_u8(to + 2, np.uint8(letter))
-                for b in range(width):
-                    store_u8(to + 3 + b, np.uint8((v >> (8 * b)) & 255))
-                to += 3 + width
-            elif kind == 72:
-                _write_bytes_of_hex(to + 2, at + 1, sizes[k])
-                to += _value_size(at, sizes[k])
-            else:
-                copy_bytes(to + 2, at, 1 + sizes[k])
-                to += 3 + sizes[k]
+        fixed, whole = tag_start[i] - offset[i], out_offset[i + 1] - out_offset[i]
+        write_record(target + out_offset[i], base + offset[i], fixed, whole, n, codes, places, sizes)
 
 
 @jit
@@ -307,19 +325,25 @@ def region_bin(start, end):
 
 
 @jit
+def set_bin(record, pos, flag, name_length, n_cigar, ref_id, contig_length):
+    """Write the bin field of the record at an address; arguments: its fields, and as in `set_bins`."""
+    value = np.int64(0)
+    if pos >= 0 and (ref_id < 0 or contig_length[ref_id] <= 1 << 29):
+        stop = np.int64(pos)
+        if not flag & 4:
+            cigar = record + 36 + name_length
+            for k in range(n_cigar):
+                element = np.int64(load_u32(cigar + 4 * k))
+                if (0b110001101 >> (element & 15)) & 1:
+                    stop += element >> 4
+        value = np.int64(region_bin(np.int64(pos), max(stop, np.int64(pos) + 1)))
+    store_u16(record + 14, np.uint16(value))
+
+
+@jit
 def set_bins(begin, end, data, offset, pos, flag, name_length, n_cigar, ref_id, contig_length):
     """Write the bin field as htsjdk does: 0 without a position, or on a contig longer than 2^29. contig_length: int64[contigs]."""
-    base = np.int64(data.ctypes.data)
+    base = address_of(data)
     for i in range(begin, end):
         prefetch_lines(base + offset[min(i + AHEAD, end - 1)], 2)
-        value = np.int64(0)
-        if pos[i] >= 0 and (ref_id[i] < 0 or contig_length[ref_id[i]] <= 1 << 29):
-            stop = np.int64(pos[i])
-            if not flag[i] & 4:
-                cigar = base + offset[i] + 36 + name_length[i]
-                for k in range(n_cigar[i]):
-                    element = np.int64(load_u32(cigar + 4 * k))
-                    if (0b110001101 >> (element & 15)) & 1:
-                        stop += element >> 4
-            value = np.int64(region_bin(np.int64(pos[i]), max(stop, np.int64(pos[i]) + 1)))
-        store_u16(base + offset[i] + 14, np.uint16(value))
+        set_bin(base + offset[i], pos[i], flag[i], name_length[i], n_cigar[i], ref_id[i], contig_length)

@@ -124,13 +124,14 @@ def command(reference, alignment, output, compression_level, device, threads):
     """
     check_input(reference)
     check_output(output, reference, *(p for lane in alignment["fastq"] for p in lane))
+    from gpugenome.backend import ALIGNER_STEMS
     from gpugenome.batch import Header
     from gpugenome.io.bam import create_reads
     from gpugenome.io.fasta import Reference
     from gpugenome.progress import announce
     from gpugenome.provenance import program_line
 
-    backend = announce(device, threads, "align")
+    backend = announce(device, threads, "align", stems=ALIGNER_STEMS)
     n = backend.threads
     reads = aligned_reads(alignment, Reference(reference), backend)
     header = Header.from_text(reads.header.text + program_line(reads.header.text, "gpugenome align"))

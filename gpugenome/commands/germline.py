@@ -73,12 +73,13 @@ def command(reference, alignment, inputs, sites, output, joint, out_bam, out_rec
                 raise UserError(f"{name} needs --output (-O)")
         outputs.check(given)
 
+    from gpugenome.backend import ALIGNER_STEMS, RECORD_STEMS
     from gpugenome.commands.options import default_memory
     from gpugenome.io.fasta import Reference
     from gpugenome.io.spill import SpillFolder
     from gpugenome.progress import announce, log_transfers
 
-    backend = announce(device, threads, "germline")
+    backend = announce(device, threads, "germline", stems=(*(ALIGNER_STEMS if alignment["fastq"] else ()), *RECORD_STEMS, "pairhmm"))
     way = _Way(Reference(reference), sites, caller, intervals, index, md5, backend, memory or default_memory(), tmp_dir, dbsnp, alleles)
     if joint:
         _joint(way, alignment, inputs, outputs, joint, given)
@@ -130,6 +131,7 @@ class _Way:
 
         from gpugenome.commands.calling import call_to_files
         from gpugenome.commands.options import read_intervals
+        from gpugenome.gpu_records import Card
         from gpugenome.io.bam import create_reads
         from gpugenome.io.headers import check_dictionary, htsjdk_header
         from gpugenome.io.intervals import as_array
@@ -137,7 +139,6 @@ class _Way:
         from gpugenome.io.metrics import duplicate_metrics_text
         from gpugenome.io.outputs import AtomicOutput, all_or_none
         from gpugenome.io.recal_table import arguments_table, report_text
-        from gpugenome.mirror import Mirrors
         from gpugenome.pipeline import ahead
         from gpugenome.progress import log
         from gpugenome.provenance import command_line, program_line
@@ -155,11 +156,11 @@ class _Way:
             if not in_order:
                 header = htsjdk_header(header, "coordinate", "none" if header.hd("GO", "") else None)
             header = htsjdk_header(header, None, None, program_line(header.text, "gpugenome germline"))
-            mirrors = Mirrors(self.backend) if self.backend.on_gpu and known is not None else None
-            if mirrors:
-                stack.callback(mirrors.close)
+            card = Card(self.backend) if self.backend.on_gpu else None
+            if card:
+                stack.callback(card.close)
             marked = marked_reads(reads, header, in_order=in_order, memory_bytes=self.memory, spill=spill, threads=n, source=source,
-                                  mirrors=mirrors)  # fmt: skip
+                                  card=card)  # fmt: skip
             # the pair counts are of reads, see io.metrics
             examined = sum(r["READ_PAIRS_EXAMINED"] + r["UNPAIRED_READS_EXAMINED"] for r in marked.marks.libraries)
             lost = sum(r["READ_PAIR_DUPLICATES"] + r["UNPAIRED_READ_DUPLICATES"] for r in marked.marks.libraries)
@@ -172,9 +173,9 @@ class _Way:
             def bases_of(ref_id):
                 return genome.bases_upper_acgtn(index[marked.header.contig_names[ref_id]])
 
-            prepared = marked
             if known is None:
                 log("no --known-sites: base qualities are not recalibrated")
+                batches = (batch.on_host() for batch in ahead(marked.batches(), n))
             else:
                 o = TableOptions()
                 arguments = arguments_table(
@@ -185,8 +186,7 @@ class _Way:
                 log("recalibration table built")
                 if outputs.table:
                     stack.enter_context(AtomicOutput(outputs.table)).write(report_text(table).encode())
-                prepared = recalibrated(marked, table, n, outputs.bam is not None)
-            batches = prepared.batches()
+                batches = recalibrated(marked, table, n, outputs.bam is not None).batches()
             if outputs.bam:
                 writer = stack.enter_context(create_reads(outputs.bam, marked.header, 1, n, True, False, genome.path))
                 batches = _written(batches, writer)

@@ -56,7 +56,7 @@ def command(reference, inputs, output, dbsnp, alleles, table_path, bamout, bamou
     from gpugenome.pipeline import ahead
     from gpugenome.progress import announce
 
-    backend = announce(device, threads, "haplotypecaller")
+    backend = announce(device, threads, "haplotypecaller", stems=("pairhmm",))
     genome = Reference(reference)
     with ExitStack() as stack:
         spill = stack.enter_context(SpillFolder(tmp_dir))

@@ -4,17 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gpugenome.backend import where
 from gpugenome.batch import Header, ReadBatch
-from gpugenome.columns import edit_tags, find_tag, ragged_bytes, take
+from gpugenome.columns import edit_tags, find_tag, ragged_bytes
 from gpugenome.errors import UserError
 from gpugenome.gatk.recal_table import QUALITIES, RecalTable, context_columns
 from gpugenome.gatk.recalibration import MAX_QUAL, empirical_quality, quantise, static_map
-from gpugenome.kernels.bam_records_cpu import copy_bytes_ragged
 from gpugenome.kernels.covariates_cpu import DENSE_CONTEXT, WIDE_BITS
-from gpugenome.kernels.launch import run_chunks
-from gpugenome.kernels.recalibrate_cpu import fill_hash, recalibrate
+from gpugenome.kernels.recalibrate_cpu import fill_hash
 from gpugenome.kernels.sam_tags_cpu import LEAVE, REMOVE
-from gpugenome.mirror import columns, where
 from gpugenome.steps.bqsr import NO_FAULT, group_names, well_formed
 from gpugenome.steps.sort import write_bins
 
@@ -109,29 +107,28 @@ class Recalibrator:
             self._final, self._missing = quantised, quantised
 
     def qualities(self, batch: ReadBatch, threads: int) -> ReadBatch:
-        """The well-formed records of a batch with new qualities. The arena is changed.
+        """The well-formed records of a batch with new qualities, in host memory. The arena is changed.
 
         Raises
         ------
         UserError: a read group that the table lacks, a read longer than the table's maximum cycle.
         """
-        keep = well_formed(batch, self._header.contig_lengths, threads)
-        if not keep.all():
-            batch = take(batch, np.flatnonzero(keep), threads)
+        batch = well_formed(batch, self._header.contig_lengths, threads)
         self._check_groups(batch)
         self._recalibrate(batch, threads)
-        return batch
+        return batch.on_host()
 
     def apply(self, batch: ReadBatch, threads: int) -> ReadBatch:
-        """The well-formed records of a batch, as ApplyBQSR writes them: qualities, tags in order, BI and BD removed, OQ on request."""
-        keep = well_formed(batch, self._header.contig_lengths, threads)
-        if not keep.all():
-            batch = take(batch, np.flatnonzero(keep), threads)
+        """The well-formed records of a batch, as ApplyBQSR writes them: qualities, tags in order, BI and BD removed, OQ on request.
+
+        In host memory. Raises as `qualities`.
+        """
+        batch = well_formed(batch, self._header.contig_lengths, threads)
         self._check_groups(batch)
         batch = self._edit_tags(batch, threads)
         self._recalibrate(batch, threads)
         write_bins(batch, self._header.contig_lengths, threads)
-        return batch
+        return batch.on_host()
 
     def close(self) -> None:
         """Give the GPU's memory back, where one was used; it is taken again if more batches come."""
@@ -140,7 +137,7 @@ class Recalibrator:
                 self._there = None
 
     def _check_groups(self, batch):
-        if self._options.allow_missing_read_group:
+        if self._options.allow_missing_read_group or (self._row >= 0).all():
             return
         missing = np.flatnonzero(self._row[batch.read_group] < 0)
         if len(missing):
@@ -148,42 +145,29 @@ class Recalibrator:
             raise UserError(f"read group {name}: is not in the recalibration table (or say --allow-missing-read-group)")
 
     def _recalibrate(self, batch, threads):
-        twin = where(batch, "recalibrate", threads)
-        tables = self._row, self._settings, *self._tables, self._final, self._missing
-        if twin.on_gpu and self._settings[0] <= DENSE_CONTEXT and not self._settings[4]:
-            bad = [self._recalibrate_there(twin, batch, tables, threads)]
-        else:
-            mine = tuple(getattr(batch, name) for name in _COLUMNS)
-            bad = run_chunks(recalibrate, len(batch), threads, mine, *tables, *self._wide)
+        twin, n = where(batch, "recalibrate", threads), len(batch)
+        tables = self._row, self._settings, *self._tables, self._final, self._missing, *self._wide
+        with twin.alone():  # the arrays of the device go inside
+            if twin.on_gpu:
+                if self._there is None:
+                    self._twin, self._there = twin, twin.put(*tables)
+                (fault,) = twin.put(np.array([NO_FAULT]))
+                twin.run("recalibrate", n, batch.columns(_COLUMNS), *self._there, fault)
+                (found,) = twin.take(fault)
+                bad = [-1 if found[0] == NO_FAULT else int(found[0])]
+                batch.change()
+                del fault
+            else:
+                bad = twin.run("recalibrate", n, batch.columns(_COLUMNS), *tables)
         if max(bad, default=-1) >= 0:
             i = max(bad) // 2
             raise UserError(f"read {batch.name(i)}: is longer than the table's maximum cycle {self._settings[1]}")
 
-    def _recalibrate_there(self, twin, batch, tables, threads):
-        """Recalibrate where the batch is on a GPU, for the last time, and take the qualities into the arena; tags are not read there."""
-        n = len(batch)
-        length = batch.seq_length.astype(np.int64)
-        offset = np.zeros(n + 1, np.int64)
-        np.cumsum(length, out=offset[1:])
-        with twin.alone():  # the arrays of the device go inside
-            if self._there is None:
-                self._twin, self._there = twin, twin.put(*tables)
-            there = columns(twin, batch, _COLUMNS)
-            fault, place = twin.put(np.array([NO_FAULT]), offset)
-            qual = twin.empty(int(offset[-1]), np.uint8)
-            twin.run("recalibrate", n, there, *self._there, fault)
-            twin.run("pack_qualities", n, there, place, qual)
-            batch.mirror.drop()
-            found, new = twin.take(fault, qual)
-            del there, fault, place, qual
-        run_chunks(copy_bytes_ragged, n, threads, new, offset[:-1], length, batch.data, batch.qual_start)
-        return -1 if found[0] == NO_FAULT else int(found[0])
-
     def _edit_tags(self, batch, threads):
-        n = len(batch)
-        tags, row = ["BI", "BD"], np.full((2, n), REMOVE, np.int32)
+        tags, row = ["BI", "BD"], np.full((2, 1), REMOVE, np.int32)
         if not self._options.emit_original_quals:
             return edit_tags(batch, tags, row, threads=threads)
+        batch, n = batch.on_host(), len(batch)
         bare = np.flatnonzero(find_tag(batch, "OQ", threads) < 0)
         qual, at = ragged_bytes(batch, "qual", threads)
         # Rows "Z", the qualities as text, NUL: one longer by two than the read.
@@ -196,4 +180,4 @@ class Recalibrator:
         value[np.repeat(value_offset[:-1] + 1, length) + within] = qual[np.repeat(at[bare], length) + within] + 33
         own = np.full(n, LEAVE, np.int32)
         own[bare] = np.arange(len(bare))
-        return edit_tags(batch, [*tags, "OQ"], np.vstack([row, own]), value, value_offset, threads)
+        return edit_tags(batch, [*tags, "OQ"], np.vstack([np.repeat(row, n, 1), own]), value, value_offset, threads)

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gpugenome.backend import where
 from gpugenome.batch import Header, ReadBatch
-from gpugenome.columns import overlapping
+from gpugenome.columns import overlapping, take
 from gpugenome.errors import UserError
 from gpugenome.gatk.recal_table import QUALITIES, RecalTable, context_columns, finish_table, summed
 from gpugenome.kernels import covariates_cpu as kernel
-from gpugenome.kernels.launch import chunk_bounds, run_all, run_chunks
-from gpugenome.mirror import columns, where
+from gpugenome.kernels.launch import chunk_bounds, run_all
 
 MOST_CONTEXT = 13
 _MERGED = 1 << 24  # listed contexts that are merged at a time, at least
@@ -18,7 +18,6 @@ _MOST_BASES = 1 << 31  # that a thread may count before its table of 32 bits for
 _SCRATCH_BYTES = 1 << 28  # of the GPU, for CIGARs
 _WARPS = 4096  # that fill a large GPU
 NO_FAULT = 1 << 62
-_NOT_COUNTED = 0x4 | 0x100 | 0x200 | 0x400
 _COLUMNS = ("data", "offset", "ref_id", "pos", "flag", "mate_ref_id", "mate_pos", "tlen", "name_length", "n_cigar", "seq_length",
             "read_group")  # fmt: skip
 
@@ -45,13 +44,39 @@ def group_names(header: Header) -> list[str]:
     return [g.get("PU", g.get("ID", "")) for g in header.read_groups]
 
 
-def well_formed(batch: ReadBatch, contig_lengths, threads: int) -> np.ndarray:
-    """bool[n]: records that pass GATK's WellformedReadFilter."""
-    out = np.empty(len(batch), np.uint8)
-    columns = (batch.data, batch.offset, batch.ref_id, batch.pos, batch.flag, batch.name_length, batch.n_cigar, batch.seq_length,
-               batch.read_group)  # fmt: skip
-    run_chunks(kernel.well_formed, len(batch), threads, *columns, np.asarray(contig_lengths, np.int64), out)
-    return out.astype(bool)
+def _well_formed(batch, contig_lengths, threads):
+    """uint8[n], where the batch is: records that pass GATK's WellformedReadFilter."""
+    twin, n = where(batch, "covariates", threads), len(batch)
+    out = twin.empty(n, np.uint8)
+    columns = batch.columns(("data", "offset", "ref_id", "pos", "flag", "name_length", "n_cigar", "seq_length", "read_group"))
+    twin.run("well_formed", n, *columns, *twin.put(np.asarray(contig_lengths, np.int64)), out)
+    return out
+
+
+def well_formed(batch: ReadBatch, contig_lengths, threads: int) -> ReadBatch:
+    """The records that pass GATK's WellformedReadFilter, where the batch is: itself, if all do."""
+    if not batch.on_gpu:
+        keep = _well_formed(batch, contig_lengths, threads).astype(bool)
+        return batch if keep.all() else take(batch, np.flatnonzero(keep), threads)
+    with where(batch, "covariates", threads).alone():  # the arrays of the device go inside
+        kept, n, *_ = _chosen_there(batch, _well_formed(batch, contig_lengths, threads))
+        out = batch if n == len(batch) else batch.rows(kept, n)
+        del kept
+    return out
+
+
+def _chosen_there(batch, keep):
+    """Records of a batch on a GPU that keep (uint8[n], there) chooses: (int64[k] there, k, lowest and highest ref_id, most of n_cigar)."""
+    from gpugenome.kernels.scan_cuda import exclusive_scan
+
+    n, twin = len(batch), where(batch, "covariates", 1)
+    ones, place, chosen = twin.empty(n, np.int64), twin.empty(n + 1, np.int64), twin.empty(n, np.int64)
+    twin.run("as_counts", n, keep, ones)
+    exclusive_scan(ones, place)
+    (found,) = twin.put(np.array([NO_FAULT, -1, 0]))
+    twin.run("choose", n, keep, place, *batch.columns(("ref_id", "n_cigar")), chosen, found)
+    k = int(twin.take(place[n:])[0][0])
+    return chosen[:k], k, *twin.take(found)[0].tolist()
 
 
 def first_span_by_bin(spans: np.ndarray, length: int) -> np.ndarray:
@@ -101,8 +126,12 @@ class TableBuilder:
         ------
         UserError: a read group without PL, a read longer than the maximum cycle.
         """
-        keep = (batch.mapq != 0) & (batch.mapq != 255) & (batch.flag & _NOT_COUNTED == 0) & (batch.ref_id >= 0) & (batch.pos >= 0)
-        keep &= well_formed(batch, self._header.contig_lengths, self._threads)
+        if batch.on_gpu:
+            if self._intervals is None and not self._no_platform.any() and batch.there["data"].size <= _MOST_BASES:
+                self._check_cycles(batch, self._count_there(batch))
+                return
+            batch = batch.on_host()
+        keep = self._countable(batch).astype(bool)
         if self._intervals is not None:
             keep &= overlapping(batch, self._intervals, self._threads)
         chosen = np.flatnonzero(keep)
@@ -115,15 +144,21 @@ class TableBuilder:
         for part in np.array_split(chosen, 1 + int(batch.seq_length[chosen].sum(dtype=np.int64)) // _MOST_BASES):
             self._count(batch, part)
 
-    def _count(self, batch, chosen):
-        bases = int(batch.seq_length[chosen].sum(dtype=np.int64))
+    def _countable(self, batch):
+        """uint8[n], where the batch is: records that BaseRecalibrator's filters leave."""
+        twin = where(batch, "covariates", self._threads)
+        keep = _well_formed(batch, self._header.contig_lengths, self._threads)
+        twin.run("drop_uncounted", len(batch), *batch.columns(("mapq", "flag", "ref_id", "pos")), keep)
+        return keep
+
+    def _expect(self, bases):
+        """Make room for counts of so many bases."""
         if self._uncollected + bases > _MOST_BASES:
             self._collect()
         self._uncollected += bases
-        twin = where(batch, "covariates", self._threads)
-        if twin.on_gpu and not self._listed and not self._settings[4]:
-            self._check_cycles(batch, self._count_there(twin, batch, chosen))
-            return
+
+    def _count(self, batch, chosen):
+        self._expect(int(batch.seq_length[chosen].sum(dtype=np.int64)))
         columns = tuple(getattr(batch, name) for name in _COLUMNS)
         free = list(self._counts)
         for ref_id in np.unique(batch.ref_id[chosen]):
@@ -142,32 +177,44 @@ class TableBuilder:
             found = run_all([lambda p=p: count(p) for p in chunk_bounds(len(chosen), 4 * self._threads)], self._threads)
             self._check_cycles(batch, min((r for r in found if r >= 0), default=-1))
 
-        if sum(len(part[0]) for part in self._wide[1:]) > max(_MERGED, len(self._wide[0][0])):
-            self._merge()
+        self._merge_many()
 
-    def _count_there(self, twin, batch, chosen):
-        """Count where the batch is on a GPU; tags are not read there. Returns the first record whose cycle passes the maximum, or -1."""
+    def _count_there(self, batch):
+        """Count where the batch is on a GPU. Returns the first record whose cycle passes the maximum, or -1."""
+        twin = where(batch, "covariates", self._threads)
         with twin.alone():  # the arrays of the device go inside
+            size = batch.there["data"].size
+            self._expect(size)  # a record has more bytes than bases
             if self._there is None:
                 self._twin, self._there = twin, twin.put(np.zeros(self._observed.size, np.int64), self._row, self._settings)
             counts, row, settings = self._there
-            there = columns(twin, batch, _COLUMNS)
-            mine, fault = twin.put(chosen, np.array([NO_FAULT]))
-            elements = int(batch.n_cigar.max()) + 4
+            there = batch.columns(_COLUMNS)
+            chosen, n, first, last, elements = _chosen_there(batch, self._countable(batch))
+            fault, keys = twin.put(np.array([NO_FAULT]), np.zeros(1 + self._listed * size, np.int64))
+            elements += 4
             scratch = twin.empty((max(1, min(_WARPS, _SCRATCH_BYTES // (32 * elements))), 4, elements), np.int64)
-            for ref_id in np.unique(batch.ref_id[chosen]).tolist():
+            for ref_id in range(first, last + 1):
                 if self._contig_there is None or self._contig_there[0] != ref_id:
                     bases, bins = self._bins(ref_id)
                     self._contig_there = ref_id, twin.put(bases, self._sites[ref_id], bins)
                 bases, sites, bins = self._contig_there[1]
-                twin.run("count_bases", len(chosen), there, mine, row, bases, ref_id, sites, bins, settings, counts, scratch, fault)
+                twin.run("count_bases", n, there, chosen, row, bases, ref_id, sites, bins, settings, counts, keys, scratch, fault)
             bad = int(twin.take(fault)[0][0])
-            del there, mine, fault, scratch
+            if self._listed:
+                seen = int(twin.take(keys[:1])[0][0])
+                self._wide.append(_runs(*twin.take(keys[1 : 1 + seen])))
+                self._merge_many()
+            del there, chosen, fault, keys, scratch
         return -1 if bad == NO_FAULT else bad
 
     def _check_cycles(self, batch, bad):
         if bad >= 0:
             raise UserError(f"read {batch.name(bad)}: is longer than the maximum cycle {self._settings[1]} (--maximum-cycle-value)")
+
+    def _merge_many(self):
+        """Merge the parts of listed contexts once there is much of them."""
+        if sum(len(part[0]) for part in self._wide[1:]) > max(_MERGED, len(self._wide[0][0])):
+            self._merge()
 
     def _merge(self):
         """Make one of the parts of listed contexts."""

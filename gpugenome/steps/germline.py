@@ -23,16 +23,16 @@ class _InOrder:
 
 
 def marked_reads(reads, header: Header, *, in_order: bool, memory_bytes: int, spill, threads: int, source: str,
-                 mirrors=None) -> SortedReads:  # fmt: skip
+                 card=None) -> SortedReads:  # fmt: skip
     """Sort where needed and mark duplicates, as SortSam and MarkDuplicates with their defaults.
 
     reads: an object with `batches()`; header: what the results shall have. in_order: the reads are coordinate-sorted and can be read again
     (`io.bam.Replay`); they keep their order, as in MarkDuplicates. spill: `io.spill.SpillFolder`. source: name for messages.
-    mirrors: `gpugenome.mirror.Mirrors`, if what is sorted here goes to a GPU.
+    card: `gpu_records.Card`, if a GPU is to sort and keep what is sorted here.
     """
     options = DuplicateOptions()
     if not in_order:
-        return sort_and_mark(reads.batches(), header, options, memory_bytes=memory_bytes, spill=spill, threads=threads, mirrors=mirrors)
+        return sort_and_mark(reads.batches(), header, options, memory_bytes=memory_bytes, spill=spill, threads=threads, card=card)
     marks = find_duplicates(
         reads.batches(), header, options, by_name=False, spill=spill, memory_bytes=memory_bytes, threads=threads, source=source
     )
@@ -62,6 +62,7 @@ def recalibration_table(marked: SortedReads, bases_of, known_sites, arguments, t
     builder = TableBuilder(marked.header, bases_of, known_sites, TableOptions(), arguments, threads, intervals)
     for batch in ahead(marked.batches(with_tags=False), threads):
         builder.add(batch)
+        batch.drop()
     return builder.finish()
 
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from gpugenome.arenas import Arenas
+from gpugenome.backend import Backend, where
 from gpugenome.batch import Header, ReadBatch
-from gpugenome.columns import edit_tags, find_tag, set_flags, take, text_values
+from gpugenome.columns import edit_tags, find_tag, take, text_values
 from gpugenome.errors import UserError
 from gpugenome.kernels import duplicates_cpu, read_ends_cpu
 from gpugenome.kernels.bam_records_cpu import match_text_tag
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.kernels.read_ends_scalar import END, PROBLEMS
 from gpugenome.kernels.sam_tags_cpu import LEAVE, REMOVE
-from gpugenome.mirror import columns, where
 from gpugenome.pipeline import ahead
 from gpugenome.steps.sort import BATCH_READS, COORDINATE, sorted_records, write_bins
 
@@ -122,12 +122,24 @@ class _Libraries:
         self.of_group = np.array([last, last, *ids], np.int16)
         self.number_of_group = np.array([len(names), 0, *range(len(names))], np.int16)
         self.counts = np.zeros((len(self.names), 4), np.int64)
+        self._twin = self._there = None  # the kernels of a GPU; (of_group, counts) there
 
     def count(self, batch):
         """Count records of a batch: unmapped, secondary or supplementary, unpaired, ends of pairs."""
-        read_ends_cpu.count_kinds(batch.flag, batch.read_group, self.of_group, self.counts)
+        twin, mine = where(batch, "read_ends", 1), (self.of_group, self.counts)
+        with twin.alone():
+            if twin.on_gpu:
+                if self._there is None:
+                    self._twin, self._there = twin, twin.put(self.of_group, np.zeros_like(self.counts))
+                mine = self._there
+            twin.run("count_kinds", len(batch), *batch.columns(("flag", "read_group")), *mine)
+            del mine
 
     def rows(self, unpaired, paired, optical):
+        if self._there is not None:
+            with self._twin.alone():
+                self.counts += self._twin.take(self._there[1])[0]
+                self._there = None
         out = []
         for i, name in enumerate(self.names):
             if name in self.shown or self.counts[i].any():
@@ -148,24 +160,24 @@ class _Examined:
     def __init__(self):
         self._counts, self._later, self._base = [], [], 0
 
-    def add(self, batch, index):
-        """index: int64[n], the records'."""
-        counts = np.zeros((len(batch), 2), np.uint8)
+    def add(self, flag, index):
+        """Take the records of a batch: their FLAGs, uint16[n], and indices, int64[n]."""
+        counts = np.zeros((len(flag), 2), np.uint8)
         own = index - self._base
-        self._base += len(batch)
+        self._base += len(flag)
         self._counts.append(counts)
-        read_ends_cpu.count_examined(batch.flag, own, counts)
+        read_ends_cpu.count_examined(0, len(flag), flag, own, counts)
         # Only a run that began in a batch before has records with such an index: few.
         before = np.flatnonzero(own < 0)
         if len(before):
-            self._later.append((batch.flag[before], index[before]))
+            self._later.append((flag[before], index[before]))
 
     def table(self):
         """uint8[n, 2], by index; nothing is added any more."""
         counts = np.concatenate([np.zeros((0, 2), np.uint8), *self._counts])
         self._counts = []
         for flag, index in self._later:
-            read_ends_cpu.count_examined(flag, index, counts)
+            read_ends_cpu.count_examined(0, len(flag), flag, index, counts)
         return counts
 
 
@@ -189,12 +201,39 @@ class _Programs:
             new = np.flatnonzero(out == -2)
             if not len(new):
                 break
-            i = int(new[0])
-            self.values.append(bytes(batch.data[at[i] + 3 : batch.offset[i + 1]]).split(b"\0")[0].decode("ascii", "replace"))
+            self._append(batch, int(new[0]), int(at[new[0]] - batch.offset[new[0]]))
         if (out == -1).any() and None not in self.values:
             self.values.append(None)
         place = [i for i, v in enumerate(self.values) if v is not None] + [self.values.index(None) if None in self.values else -1]
         return np.array(place, np.int32)[out]
+
+    def _append(self, batch, i, at):
+        """A new value, of record i, whose tag begins at byte `at` of it."""
+        self.values.append(batch.bytes_of(i, at + 3).split(b"\0")[0].decode("ascii", "replace"))
+
+    def look(self, batch, threads):
+        """Collect the values of a batch, where it is."""
+        if not batch.on_gpu:
+            self.rows(batch, threads)
+            return
+        twin, n = where(batch, "bam_records", threads), len(batch)
+        with twin.alone():  # the arrays of the device go inside
+            start, at, out = twin.empty(n, np.int64), twin.empty(n, np.int64), twin.empty(n, np.int32)
+            twin.run("tag_starts", n, *batch.columns(("offset", "name_length", "n_cigar", "seq_length")), start)
+            twin.run("find_tag", n, *batch.columns(("data", "offset")), start, ord("P"), ord("G"), at)
+            while True:
+                *names, found = twin.put(*text_values([v for v in self.values if v is not None]), np.array([n, n]))
+                twin.run("match_text_tag", n, *batch.columns(("data",)), at, *names, out)
+                for k, wanted in enumerate((-2, -1)):  # a new value, none
+                    twin.run("first_equal", n, out, wanted, k, found)
+                new, bare = twin.take(found)[0].tolist()
+                if new == n:
+                    break
+                place, begin = twin.take(at[new : new + 1], batch.there["offset"][new : new + 1])
+                self._append(batch, new, int(place[0] - begin[0]))
+            del start, at, out, names, found
+        if bare < n and None not in self.values:
+            self.values.append(None)
 
 
 class _Entries:
@@ -292,10 +331,6 @@ class _Joiner:
 _COLUMNS = ("data", "offset", "ref_id", "pos", "flag", "mate_ref_id", "mate_pos", "name_length", "n_cigar", "seq_length", "read_group")
 
 
-def _columns(batch):
-    return tuple(getattr(batch, name) for name in _COLUMNS)
-
-
 class NameRuns:
     """Numbers the records of batch after batch by the first record of their run of equal names."""
 
@@ -338,41 +373,43 @@ class _Ends:
             base, part, unplaced = self.total, batch, -1
             self.total += len(batch)
             if not looking:
+                batch.drop()
                 continue
             if not self._by_name:
-                unplaced = int(read_ends_cpu.first_unplaced(batch.flag, batch.ref_id))
+                twin = where(batch, "read_ends", 1)
+                unplaced = _first(twin, "first_unplaced", len(batch), *batch.columns(("flag", "ref_id")))
             if unplaced >= 0:
-                looking, part = False, take(batch, np.arange(unplaced + 1))
+                looking, part = False, batch.head(unplaced + 1)
             self.looked += len(part)
             if self._options.program_record_id:
-                self.programs.rows(part, self._threads)
+                self.programs.look(part, self._threads)
             yield part, self._make(part, base), base
 
     def _make(self, part, base):
         libraries = self.libraries
-        ends = _ends(part, self._settings, libraries, self._threads)
+        ends, i = _ends(part, self._settings, libraries, self._threads)
         if self._pattern:
             found, places = self._pattern.places(part, self._threads)
             for column, values in zip(("tile", "x", "y"), places):
                 ends[column] = np.where(found, values, -1)
             ends["group"] = np.where(found, libraries.number_of_group[part.read_group + 2], -1)
-        i = int(read_ends_cpu.first_problem(ends))
         if i >= 0:
             raise UserError(f"{self._source}: record {base + i + 1} ({part.name(i)}): {PROBLEMS[int(ends['problem'][i])]}")
         own = ends["index"] + base
         ends["index"] = self._runs(part) if self._by_name else own
         if self._by_name:
             self.starts.append(ends["index"] == own)
-        self.examined.add(part, ends["index"])
+        self.examined.add(ends["flag"].copy(), ends["index"])
         return ends
 
 
 def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_name: bool, spill, memory_bytes: int, threads: int,
-                    source="input") -> Marks:  # fmt: skip
+                    source="input", card=None) -> Marks:  # fmt: skip
     """The first pass.
 
     batches: iterator of ReadBatch, coordinate-sorted, or with by_name grouped by read name. spill: `io.spill.SpillFolder`, for pairs and
-    single ends beyond a part of the budget memory_bytes. source: the input's name for messages.
+    single ends beyond a part of the budget memory_bytes. source: the input's name for messages. card: `gpu_records.Card` that looks for
+    sets. Batches are given back (`ReadBatch.drop`).
 
     Raises
     ------
@@ -387,19 +424,30 @@ def find_duplicates(batches, header: Header, options: DuplicateOptions, *, by_na
             raise UserError(
                 f"{source}: record {fault + 1} ({part.name(fault - base)}): a second record of this read waits for the same mate"
             )
-    return _mark(joiner, made, header, options, threads)
+        part.drop()
+    return _mark(joiner, made, header, options, threads, card)
+
+
+def _first(twin, name, n, *args):
+    """The first of n items that a kernel looks for, or -1. args: where the kernel runs."""
+    with twin.alone():
+        (found,) = twin.put(np.array([n]))
+        twin.run(name, n, *args, found)
+        i = int(twin.take(found)[0][0])
+        del found
+    return i if i < n else -1
 
 
 def _ends(batch, settings, libraries, threads):
-    """END[n], of the batch's records."""
-    twin = where(batch, "read_ends", threads)
+    """(END[n], of the batch's records, the first of them that cannot be used or -1)."""
+    twin, n = where(batch, "read_ends", threads), len(batch)
     with twin.alone():  # the arrays of the device go inside
-        out = twin.empty(len(batch), END)
-        twin.run("read_ends", len(batch), columns(twin, batch, _COLUMNS),
-                 *twin.put(settings, libraries.of_group, libraries.number_of_group), out)  # fmt: skip
+        out = twin.empty(n, END)
+        twin.run("read_ends", n, batch.columns(_COLUMNS), *twin.put(settings, libraries.of_group, libraries.number_of_group), out)
+        problem = _first(replace(twin, threads=1), "first_problem", n, out)
         (ends,) = twin.take(out)
         del out
-    return ends
+    return ends, problem
 
 
 def _members(order, start):
@@ -409,14 +457,18 @@ def _members(order, start):
     return order[first + np.arange(len(first))], sizes
 
 
-def _sets_of(entries, paired, options, threads):
+def _sets_of(entries, paired, options, threads, card):
     """(state uint8 by entry, order, sets int64[k, 2], kept, optical count)."""
-    order, start = duplicates_cpu.sort_entries(entries, paired, threads)
-    state, parent = np.zeros(len(entries), np.uint8), np.empty(len(entries), np.int64)
-    kept, optical = np.zeros(len(start), np.int64), np.zeros(len(start), np.int32)
-    run_chunks(duplicates_cpu.mark_sets, len(start), threads, entries, paired, order, start, options.find_locations,
-               options.optical_duplicate_pixel_distance, options.max_optical_duplicate_set_size, state, kept, optical, parent)  # fmt: skip
-    return state, order, start, kept, optical
+    n, settings = len(entries), (options.find_locations, options.optical_duplicate_pixel_distance, options.max_optical_duplicate_set_size)
+    twin = (card.backend if card and n and card.left > 3 * entries.nbytes else Backend("cpu", threads)).kernels("duplicates")
+    with twin.alone():  # the arrays of the device go inside
+        there, state = twin.put(entries, np.zeros(n, np.uint8))
+        order, start = twin.module.sort_entries(there, paired, *([] if twin.on_gpu else [threads]))
+        kept, optical, parent = *twin.put(np.zeros(len(start), np.int64), np.zeros(len(start), np.int32)), twin.empty(n, np.int64)
+        twin.run("mark_sets", len(start), there, paired, order, start, *settings, state, kept, optical, parent)
+        found = twin.take(state, order, start, kept, optical)
+        del there, state, order, start, kept, optical, parent
+    return found
 
 
 class _Metrics:
@@ -483,7 +535,7 @@ class _Metrics:
         self.count_sets("non_optical_sets", (seen - found)[seen - found > 0], alone)
 
 
-def _mark(joiner, made, header, options, threads):
+def _mark(joiner, made, header, options, threads, card):
     """Marks of what is joined. made: the `_Ends` that all ends came from."""
     joiner.finish()
     total = made.total
@@ -497,7 +549,7 @@ def _mark(joiner, made, header, options, threads):
             duplicates_cpu.fill_filter(0, len(singles), singles, bits)
     beside = []
     for pairs in joiner.pairs.parts():
-        state, order, start, kept, optical = _sets_of(pairs, True, options, threads)
+        state, order, start, kept, optical = _sets_of(pairs, True, options, threads, card)
         chosen = pairs[state & duplicates_cpu.OPTICAL != 0]
         for column in ("index_1", "index_2"):
             mark[chosen[column]] |= np.uint8(_OPTICAL)
@@ -514,7 +566,7 @@ def _mark(joiner, made, header, options, threads):
     for near in beside:
         joiner.singles.add(near)
     for singles in joiner.singles.parts():
-        state, order, start, *_ = _sets_of(singles, False, options, threads)
+        state, order, start, *_ = _sets_of(singles, False, options, threads, card)
         members, _ = _members(order, start)
         metrics.mark(singles[members[state[members] & duplicates_cpu.DUPLICATE != 0]], mark)
     if joiner.by_name and made.starts:
@@ -570,18 +622,18 @@ class Marker:
         index = self._runs(batch) if self._runs else slice(self._base, self._base + n)
         self._base += n
         mark = marks.mark[index]
-        out = self._edit(replace(batch), mark, index) if self._with_tags else batch
-        if out.data is batch.data and not self._in_place:
+        out = self._edit(batch if batch.on_gpu else replace(batch), mark, index) if self._with_tags else batch
+        if not self._in_place and out.data is batch.data:
             out = replace(batch, data=self._arenas.take(batch.data.size))
             out.data[:] = batch.data
-        set_flags(out, (out.flag & ~np.uint16(0x400)) | (mark & _DUPLICATE).astype(np.uint16) << 10, self._threads)
+        _flag(out, mark, self._threads)
         write_bins(out, marks.header.contig_lengths, self._threads)
         keep = np.ones(n, bool)
         if o.remove_duplicates:
             keep &= mark & _DUPLICATE == 0
         elif o.remove_sequencing_duplicates:
             keep &= mark & _OPTICAL == 0
-        return out if keep.all() else take(out, np.flatnonzero(keep), self._threads)
+        return out if keep.all() else take(out.on_host(), np.flatnonzero(keep), self._threads)
 
     def _is_member(self, batch, index):
         """bool[n]: records that get the tags of their set. In name order those of a run whose first record is primary and mapped."""
@@ -606,7 +658,7 @@ class Marker:
             return first
 
         if o.clear_dt or o.tagging_policy != "DontTag":
-            row = np.full(n, REMOVE if o.clear_dt else LEAVE, np.int32)
+            row = np.full(1 if o.tagging_policy == "DontTag" else n, REMOVE if o.clear_dt else LEAVE, np.int32)
             if o.tagging_policy == "All":
                 row[mark & _DUPLICATE != 0] = 0
             if o.tagging_policy != "DontTag":
@@ -628,7 +680,7 @@ class Marker:
             first = add_values(b"".join(values), [len(v) for v in values])
             # Where all records looked at have the same value there is no need to look again.
             if known == 1 and self._base <= self._marks.looked:
-                old = np.zeros(n, np.int32)
+                old = np.zeros(1, np.int32)
             else:
                 old = self._programs.rows(batch, self._threads)
             # A value that only comes after the first unplaced read was not collected: its records lose the tag.
@@ -637,7 +689,20 @@ class Marker:
             return batch
         value_offset = np.concatenate([np.zeros(1, np.int64), *sizes]).cumsum()
         value = np.concatenate([*texts, np.zeros(1, np.uint8)])
-        return edit_tags(batch, [t for t, _ in edits], np.stack([r for _, r in edits]), value, value_offset, self._threads, self._arenas)
+        row = np.stack(np.broadcast_arrays(*(r for _, r in edits)))
+        return edit_tags(batch, [t for t, _ in edits], row, value, value_offset, self._threads, self._arenas)
+
+
+def _flag(batch, mark, threads):
+    """Set the duplicate bit of the FLAGs by mark (uint8[n]), in the column and the records."""
+    twin, n = where(batch, "duplicates", threads), len(batch)
+    with twin.alone():
+        (flag,) = batch.columns(("flag",))
+        flag = flag if twin.on_gpu else flag.copy()
+        twin.run("flag_duplicates", n, *twin.put(mark), flag)
+        where(batch, "bam_records", threads).run("set_flags", n, *batch.columns(("data", "offset")), flag)
+        batch.change(flag=flag)
+        del flag
 
 
 @dataclass
@@ -653,7 +718,10 @@ class SortedReads:
     _in_place: bool = False
 
     def batches(self, max_reads: int = BATCH_READS, with_tags: bool = True):
-        """Iterator of ReadBatch, each in an arena of its own. with_tags: False leaves tags as they came, for who looks at none."""
+        """Iterator of ReadBatch, each in an arena of its own; where a GPU sorted them there (`ReadBatch.on_host`).
+
+        with_tags: False leaves tags as they came, for who looks at none.
+        """
         marker = Marker(
             self.marks, self._options, by_name=False, threads=self._threads, in_place=self._in_place, with_tags=with_tags
         )
@@ -666,13 +734,15 @@ class SortedReads:
 
 
 def sort_and_mark(batches, header: Header, options: DuplicateOptions, *, memory_bytes: int, spill, threads: int,
-                  mirrors=None) -> SortedReads:  # fmt: skip
+                  card=None) -> SortedReads:  # fmt: skip
     """Sort by coordinate and mark duplicates, with no file between.
 
     batches: iterator of ReadBatch in any order. header: theirs, already with SO:coordinate. spill: `io.spill.SpillFolder`.
-    mirrors: `gpugenome.mirror.Mirrors` of the sorted batches, if they go to a GPU.
+    card: `gpu_records.Card`, if a GPU is to sort and keep them.
     The result is that of SortSam and then MarkDuplicates on the coordinate-sorted records.
     """
-    ordered = sorted_records(batches, COORDINATE, spill=spill, memory_bytes=memory_bytes, threads=threads, mirrors=mirrors)
-    marks = find_duplicates(ordered.batches(), header, options, by_name=False, spill=spill, memory_bytes=memory_bytes, threads=threads)
+    ordered = sorted_records(batches, COORDINATE, spill=spill, memory_bytes=memory_bytes, threads=threads, card=card)
+    marks = find_duplicates(
+        ordered.batches(BATCH_READS), header, options, by_name=False, spill=spill, memory_bytes=memory_bytes, threads=threads, card=card
+    )
     return SortedReads(marks.header, marks, ordered, options, threads, spill, True)

@@ -11,11 +11,11 @@ from functools import lru_cache, partial
 import numpy as np
 
 from gpugenome.arenas import Arenas
+from gpugenome.backend import where
 from gpugenome.batch import ReadBatch
 from gpugenome.columns import FIXED, concat
 from gpugenome.kernels import sort_keys_cpu as kernel
 from gpugenome.kernels.launch import run_all, run_chunks
-from gpugenome.kernels.sam_tags_cpu import set_bins
 
 COORDINATE, QUERYNAME, NATURAL_QUERYNAME = "coordinate", "queryname", "natural"
 _RULE = {COORDINATE: 0, QUERYNAME: 1, NATURAL_QUERYNAME: 2}
@@ -65,12 +65,12 @@ class ResidentRun:
     """Sorted records held in memory: the arenas as they came and the order over them. Iterate as often as needed.
 
     held: batches, or what `hold` makes of them, taken one after another. picard_ties: settle equal coordinates by name, flag and so on as
-    Picard; otherwise they keep their order, as in samtools. mirrors: `gpugenome.mirror.Mirrors` of the batches, if they go to a GPU.
+    Picard; otherwise they keep their order, as in samtools.
     """
 
-    def __init__(self, held, order, picard_ties=True, threads=1, mirrors=None):
+    def __init__(self, held, order, picard_ties=True, threads=1):
         held = [hold(h, order) if isinstance(h, ReadBatch) else h for h in held]
-        self._threads, self._arenas, self._mirrors = threads, [h.data for h in held], mirrors
+        self._threads, self._arenas = threads, [h.data for h in held]
         joined = [partial(np.concatenate, [getattr(h, c) for h in held]) for c in ("key", "address", "size", "read_group")]
         keys, self._address, self._size, self._read_group = run_all(joined, threads)
         self._order = self._sorted(held, keys, order, picard_ties)
@@ -104,10 +104,7 @@ class ResidentRun:
             data = arenas.take(int(offset[-1]))
             columns = {name: np.empty(len(chosen), dtype) for name, dtype in FIXED.items()}
             run_chunks(kernel.gather_decoded, len(chosen), self._threads, self._address[chosen], offset, data, *columns.values())
-            batch = ReadBatch(data, offset, **columns, read_group=self._read_group[chosen])
-            if self._mirrors:
-                batch.mirror = self._mirrors.of(a, batch)
-            yield batch
+            yield ReadBatch(data, offset, **columns, read_group=self._read_group[chosen])
 
 
 class MergedRuns:
@@ -213,16 +210,20 @@ def _slice(batch, a, b):
     return ReadBatch(batch.data, batch.offset[a : b + 1], **columns)
 
 
-def sorted_records(batches, order=COORDINATE, *, spill, memory_bytes, picard_ties=True, threads=1, mirrors=None):
+def sorted_records(batches, order=COORDINATE, *, spill, memory_bytes, picard_ties=True, threads=1, card=None):
     """Sort all records of an iterator of ReadBatch.
 
     spill: `io.spill.SpillFolder`. memory_bytes: the budget; records beyond `resident_bytes` of it are spilled as sorted runs.
-    mirrors: of the batches, where nothing is spilled.
+    card: `gpu_records.Card` that sorts by coordinate and keeps the records, if they fit; batches are then `gpu_records.GpuBatch`.
 
     Returns
     -------
     An object with `batches(max_reads)`, which can be iterated again and again.
     """
+    if card and order == COORDINATE:
+        there, batches = card.sort(batches, picard_ties)
+        if there:
+            return there
     held, size, runs = [], 0, []
     for batch in batches:
         if len(batch):
@@ -232,7 +233,7 @@ def sorted_records(batches, order=COORDINATE, *, spill, memory_bytes, picard_tie
             runs.append(spill.write(ResidentRun(held, order, picard_ties, threads).batches(_spill_reads(memory_bytes))))
             held, size = [], 0
     if not runs:
-        return ResidentRun(held, order, picard_ties, threads, mirrors) if held else MergedRuns([], order, picard_ties, threads)
+        return ResidentRun(held, order, picard_ties, threads) if held else MergedRuns([], order, picard_ties, threads)
     if held:
         runs.append(spill.write(ResidentRun(held, order, picard_ties, threads).batches(_spill_reads(memory_bytes))))
     return MergedRuns(runs, order, picard_ties, threads)
@@ -250,5 +251,8 @@ def _spill_reads(memory_bytes):
 
 def write_bins(batch: ReadBatch, contig_lengths, threads: int = 1) -> None:
     """Recompute the bin field of every record in the arena, as htsjdk does when it writes."""
-    columns = (batch.pos, batch.flag, batch.name_length, batch.n_cigar, batch.ref_id)
-    run_chunks(set_bins, len(batch), threads, batch.data, batch.offset, *columns, np.asarray(contig_lengths, np.int64))
+    twin = where(batch, "sam_tags", threads)
+    with twin.alone():
+        columns = batch.columns(("data", "offset", "pos", "flag", "name_length", "n_cigar", "ref_id"))
+        twin.run("set_bins", len(batch), *columns, *twin.put(np.asarray(contig_lengths, np.int64)))
+        batch.change()
