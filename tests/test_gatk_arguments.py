@@ -44,6 +44,17 @@ def body(path):
     return [x for x in path.read_text().splitlines() if not x.startswith(("##source", "##GATKCommandLine", "##gpugenome"))]
 
 
+def test_names_have_one_dash_or_two(called, demo, tmp_path, capsys):
+    """As in GATK; a word that only looks like a name stays a value."""
+    code, lines = run(capsys, "genotypegvcfs", "-reference", demo / "reference.fa.gz", "--V", called, "-output=" + str(tmp_path / "g.vcf"),
+                      "--L", "demo1:12001-13000", "--stand-call-conf", "10", "--QUIET")  # fmt: skip
+    assert (code, lines) == (0, []) and (tmp_path / "g.vcf").exists()
+    code, lines = run(capsys, "selectvariants", "-V", tmp_path / "g.vcf", "-O", tmp_path / "s.vcf", "--select", "-1 < 0", "--QUIET")
+    assert (code, lines) == (0, []) and body(tmp_path / "s.vcf")
+    code, lines = run(capsys, "selectvariants", "--V", tmp_path / "g.vcf", "--O", tmp_path / "s.vcf", "--nothing", "--QUIET")
+    assert code == 2 and "--nothing" in lines[0]
+
+
 def test_every_command_takes_them_and_stays_quiet(called, demo, tmp_path, capsys):
     genome, reads = demo / "reference.fa.gz", demo / "golden" / "recalibrated.bam"
     region, table = ["-L", "demo1:12001-13000"], tmp_path / "t.table"

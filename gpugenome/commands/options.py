@@ -89,6 +89,13 @@ def _option(long, short, kind, **more):
     return click.Option(names, type=kind, default=None, expose_value=False, **flag, **more)
 
 
+def _with_own_dashes(word, names):
+    """An argument under its own name: GATK takes every name with one dash and with two."""
+    name, equals, value = word.partition("=")
+    other = name[1:] if name.startswith("--") else f"-{name}"
+    return other + equals + value if name.startswith("-") and name not in names and other in names else word
+
+
 def gatk_command(tool: str, unsupported: dict[str, str], idle: dict[str, tuple]) -> type[click.Command]:
     """The class of a command that takes what scripts tell GATK's tool, or refuses it by name, instead of ignoring it or guessing.
 
@@ -110,8 +117,9 @@ def gatk_command(tool: str, unsupported: dict[str, str], idle: dict[str, tuple])
             ]  # fmt: skip
 
         def parse_args(self, ctx, args):
+            own = {name for p in self.params for name in (*p.opts, *p.secondary_opts)}
             try:
-                return super().parse_args(ctx, args)
+                return super().parse_args(ctx, [_with_own_dashes(word, own) for word in args])
             except click.NoSuchOption as e:
                 name = e.option_name.lstrip("-")
                 if name and (name in unsupported or name in unsupported.values()):
