@@ -6,6 +6,7 @@ Source: HaplotypeCallerEngine.isActive, ReferenceConfidenceModel.calcGenotypeLik
 
 import math
 
+from gpugenome.kernels.java_math_scalar import log10, pow10
 from gpugenome.kernels.launch import jit
 
 # What an element of the pileup is.
@@ -86,8 +87,8 @@ def edge_marks(cigar, begin, end, k):
 def log10_sum(a, b):
     """log10(10^a + 10^b), exact two-argument form."""
     if a > b:
-        return a + math.log10(1.0 + math.pow(10.0, b - a))
-    return b + math.log10(1.0 + math.pow(10.0, a - b))
+        return a + log10(1.0 + pow10(b - a))
+    return b + log10(1.0 + pow10(a - b))
 
 
 @jit
@@ -120,9 +121,9 @@ def single_sample_probability(gl, m, prior):
     total = 1.0
     for i in range(m + 1):
         if i != best:
-            total += math.pow(10.0, gl[i] + prior[i] - top)
-    log_sum = top + (math.log10(total) if total != 1.0 else 0.0)
-    return 1.0 - math.pow(10.0, gl[0] + prior[0] - log_sum)
+            total += pow10(gl[i] + prior[i] - top)
+    log_sum = top + (log10(total) if total != 1.0 else 0.0)
+    return 1.0 - pow10(gl[0] + prior[0] - log_sum)
 
 
 @jit
@@ -141,8 +142,8 @@ def normalised_posteriors(gl, m, coefficient, log_ref, log_alt, post):
     total = 1.0
     for g in range(m + 1):
         if g != best:
-            total += math.pow(10.0, post[g] - post[best])
-    s = post[best] + (math.log10(total) if total != 1.0 else 0.0)
+            total += pow10(post[g] - post[best])
+    s = post[best] + (log10(total) if total != 1.0 else 0.0)
     for g in range(m + 1):
         post[g] -= s
 
@@ -153,7 +154,7 @@ def joint_probability(gl, n, m, coefficient, ref_pseudocount, alt_pseudocount, t
 
     Source: AlleleFrequencyCalculator.calculate. post: scratch of m + 1 values.
     """
-    log_ref = log_alt = -math.log10(2.0)
+    log_ref = log_alt = -log10(2.0)
     count_ref = count_alt = 0.0
     while True:
         sum_ref = sum_alt = NEG_INF
@@ -161,15 +162,15 @@ def joint_probability(gl, n, m, coefficient, ref_pseudocount, alt_pseudocount, t
             normalised_posteriors(gl[s], m, coefficient, log_ref, log_alt, post)
             for g in range(m + 1):
                 if m - g > 0:
-                    sum_ref = log10_sum(sum_ref, post[g] + math.log10(m - g))
+                    sum_ref = log10_sum(sum_ref, post[g] + log10(float(m - g)))
                 if g > 0:
-                    sum_alt = log10_sum(sum_alt, post[g] + math.log10(g))
-        new_ref, new_alt = math.pow(10.0, sum_ref), math.pow(10.0, sum_alt)
+                    sum_alt = log10_sum(sum_alt, post[g] + log10(float(g)))
+        new_ref, new_alt = pow10(sum_ref), pow10(sum_alt)
         difference = max(abs(count_ref - new_ref), abs(count_alt - new_alt))
         count_ref, count_alt = new_ref, new_alt
         alpha_ref, alpha_alt = ref_pseudocount + count_ref, alt_pseudocount + count_alt
         total = alpha_ref + alpha_alt
-        log_ref, log_alt = math.log10(alpha_ref / total), math.log10(alpha_alt / total)
+        log_ref, log_alt = log10(alpha_ref / total), log10(alpha_alt / total)
         if not difference > 0.1:
             break
     none = 0.0
@@ -178,4 +179,4 @@ def joint_probability(gl, n, m, coefficient, ref_pseudocount, alt_pseudocount, t
         none += post[0]
     if not none + 1e-10 < threshold_phred * -0.1 or -10.0 * none < threshold_phred:
         return 0.0
-    return 1.0 - math.pow(10.0, (none * -10.0) / -10.0)
+    return 1.0 - pow10((none * -10.0) / -10.0)

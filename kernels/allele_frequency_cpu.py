@@ -18,6 +18,7 @@ from gpugenome.kernels.allele_frequency_scalar import (
     site_priors,
     start_frequencies,
 )
+from gpugenome.kernels.java_math_scalar import exp, expm1, log, log1p
 from gpugenome.kernels.launch import jit
 
 LOG10_E = 1.0 / math.log(10.0)
@@ -29,7 +30,7 @@ def log10_one_minus_pow10(a):
     if a == 0.0:
         return -np.inf
     b = a * math.log(10.0)
-    value = math.log1p(-math.exp(b)) if b < math.log(0.5) else math.log(-math.expm1(b))
+    value = log1p(-exp(b)) if b < math.log(0.5) else log(-expm1(b))
     return value * LOG10_E
 
 

@@ -3,12 +3,12 @@
 Counts of an allele are added up sample by sample, genotype by genotype, as GATK does it: a chain of logarithms of sums that no tree
 replaces without other roundings. So each round of the iteration is three launches over a part of the sites: posteriors, a thread a sample;
 counts, a thread an allele, which goes through the chain; frequencies, a thread a site. The rounds go on until no site is left. 10^x and
-log10 are the project's own (pow10_scalar, log10_scalar) and products are not fused (kernels.rounded), so the bits are the CPU's.
+log10 are Java's (java_math_scalar) and products are not fused (kernels.rounded), so the bits are the CPU's.
 
 Likelihoods and posteriors of a part lie in cells: those of sample s of its j-th site from cell_offset[j] + s * stride on.
-Occupancy (benchmarks/cuda_sass.py), registers on sm_90: `posterior_rows` 60, `count_alleles` 65, so 8 and 7 blocks of 4 warps, 32 and 28 of
-64 warps of a multiprocessor. Both wait for float64 arithmetic, of which several independent chains are in flight. An H100 needs 70 ms for
-4,000 sites of 500 samples.
+Occupancy (benchmarks/cuda_sass.py), registers on sm_90: `posterior_rows` 72, `count_alleles` 49, so 7 and 9 blocks of 4 warps, 28 and 36 of
+64 warps of a multiprocessor. Both wait for float64 arithmetic, of which several independent chains are in flight. An H100 needed 70 ms for
+4,000 sites of 500 samples when 10^x and log10 took more operations.
 """
 
 import math

@@ -8,9 +8,8 @@ Source: GATK AlleleFrequencyCalculator, AlleleSubsettingUtils.calculateMostLikel
 
 import numpy as np
 
+from gpugenome.kernels.java_math_scalar import log10, pow10
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.log10_scalar import log10
-from gpugenome.kernels.pow10_scalar import pow10
 from gpugenome.kernels.rounded import product
 
 CONVERGED = 0.1  # the largest change of an expected allele count at which the iteration stops

@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from gpugenome.kernels.annotations_scalar import excess_het_phred, fisher_phred, genotype_votes, strand_odds_ratio
+from gpugenome.kernels.java_math_scalar import pow10
 from gpugenome.kernels.launch import jit
 
 INFORMATIVE_GAP = 0.2
@@ -185,7 +186,7 @@ def genotype_counts(begin, end, allele_offset, gt, gq, pl, pl_offset, rounded, o
             elif called and gq[i, s] >= 0:
                 out[i, 4] += 1.0
                 if gt[i, s, 0] == 0 and gt[i, s, 1] == 0:
-                    p = 1.0 if rounded else 1.0 / 3.0 if gq[i, s] == 0 else 1.0 - math.pow(10.0, gq[i, s] / -10.0)
+                    p = 1.0 if rounded else 1.0 / 3.0 if gq[i, s] == 0 else 1.0 - pow10(gq[i, s] / -10.0)
                     out[i, 0] += p
                     out[i, 1] += 0.0 if rounded else 1.0 / 3.0 if gq[i, s] == 0 else 1.0 - p
                     out[i, 2] += 1.0 / 3.0 if gq[i, s] == 0 and not rounded else 0.0

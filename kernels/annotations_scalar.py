@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from gpugenome.kernels.java_math_scalar import log, log10, pow10
 from gpugenome.kernels.launch import jit
 
 FISHER_TABLE_LIMIT = 400
@@ -36,7 +37,7 @@ def fisher_phred(ref_forward, ref_reverse, alt_forward, alt_reverse, log_factori
         log_p = constant - log_factorial[x] - log_factorial[m - x] - log_factorial[k - x] - log_factorial[n - k + x]
         if log_p <= observed * FISHER_TIE:
             p += math.exp(log_p)
-    return abs(-10.0 * math.log10(max(min(p, 1.0), SMALLEST_P)))
+    return abs(-10.0 * log10(max(min(p, 1.0), SMALLEST_P)))
 
 
 @jit
@@ -44,7 +45,7 @@ def strand_odds_ratio(ref_forward, ref_reverse, alt_forward, alt_reverse):
     """ln of the symmetric odds ratio of a strand table with 1 added to each cell, scaled by the ref and alt strand ratios."""
     a, b, c, d = ref_forward + 1.0, ref_reverse + 1.0, alt_forward + 1.0, alt_reverse + 1.0
     ratio = (a / b) * (d / c) + (b / a) * (c / d)
-    return math.log(ratio) + math.log(min(a, b) / max(a, b)) - math.log(min(c, d) / max(c, d))
+    return log(ratio) + log(min(a, b) / max(a, b)) - log(min(c, d) / max(c, d))
 
 
 @jit
@@ -112,7 +113,7 @@ def excess_het_phred(ref, het, hom):
     for k in range(het + 1, copies + 1):
         beyond += probability[k]
     p = max(0.0, min(1.0, probability[het] / total + beyond / total))
-    return EXCESS_HET_CEILING if p < 10e-60 else -10.0 * math.log10(p) + 0.0
+    return EXCESS_HET_CEILING if p < 10e-60 else -10.0 * log10(p) + 0.0
 
 
 @jit
@@ -135,9 +136,9 @@ def genotype_votes(pl, n_alleles, rounded):
     total = 1.0
     for g in range(len(pl)):
         if g != best:
-            total += math.pow(10.0, pl[g] / -10.0 - top)
-    log_sum = top + (math.log10(total) if total != 1.0 else 0.0)
-    p_ref = math.pow(10.0, pl[0] / -10.0 - log_sum)
+            total += pow10(pl[g] / -10.0 - top)
+    log_sum = top + (log10(total) if total != 1.0 else 0.0)
+    p_ref = pow10(pl[0] / -10.0 - log_sum)
     het, hom = 1, 2
     if n_alleles > 2:
         for second in range(1, n_alleles):
@@ -146,10 +147,10 @@ def genotype_votes(pl, n_alleles, rounded):
                 return 0.0, 0.0, 1.0
         for second in range(2, n_alleles):
             g = second * (second + 1) // 2
-            if math.pow(10.0, pl[g] / -10.0 - log_sum) > math.pow(10.0, pl[het] / -10.0 - log_sum):
+            if pow10(pl[g] / -10.0 - log_sum) > pow10(pl[het] / -10.0 - log_sum):
                 het, hom = g, g + second
-    p_het = math.pow(10.0, pl[het] / -10.0 - log_sum)
-    p_hom = math.pow(10.0, pl[hom] / -10.0 - log_sum)
+    p_het = pow10(pl[het] / -10.0 - log_sum)
+    p_hom = pow10(pl[hom] / -10.0 - log_sum)
     if n_alleles > 2:
         s = p_ref + p_het + p_hom
         p_ref, p_het, p_hom = p_ref / s, p_het / s, p_hom / s

@@ -24,8 +24,8 @@ from gpugenome.kernels.assembly_graph_cpu import (
 )
 from gpugenome.kernels.assembly_graphs_cpu import GRAPH, JUST_REFERENCE
 from gpugenome.kernels.assembly_sequence_cpu import from_stored, simplify
+from gpugenome.kernels.java_math_scalar import log10
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.log10_scalar import log10
 
 PARENT, VERTEX = 0, 1
 """Columns of `node` int32[nodes, 2]."""

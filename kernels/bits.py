@@ -1,4 +1,4 @@
-"""Bits of 64-bit words, as one instruction each, and comparisons of 64 bytes at once, inside kernels."""
+"""Bits of 64-bit words and of float64, as one instruction each, and comparisons of 64 bytes at once, inside kernels."""
 
 from llvmlite import ir
 from numba import types
@@ -33,6 +33,26 @@ def set_bits(typing_context, word):
         return builder.ctpop(arguments[0])
 
     return types.int64(types.uint64), codegen
+
+
+@intrinsic
+def float_bits(typing_context, x):
+    """The bits of a float64, as int64."""
+
+    def codegen(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], ir.IntType(64))
+
+    return types.int64(types.float64), codegen
+
+
+@intrinsic
+def bits_float(typing_context, bits):
+    """The float64 that has the bits of an int64."""
+
+    def codegen(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], ir.DoubleType())
+
+    return types.float64(types.int64), codegen
 
 
 _BYTES = ir.VectorType(ir.IntType(8), 64)

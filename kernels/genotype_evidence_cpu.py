@@ -4,11 +4,11 @@ Source: GATK AlleleLikelihoods (marginalize, updateNonRefAlleleLikelihoods), Gen
 (behaviour; specification chapter "likelihoods and genotyping", sections 7.5 to 8).
 """
 
-import math
 
 import numpy as np
 
 from gpugenome.kernels.genotype_evidence_scalar import approximate_log10_sum, minus_product, to_pl
+from gpugenome.kernels.java_math_scalar import log10, pow10
 from gpugenome.kernels.launch import jit
 
 
@@ -112,7 +112,7 @@ def _many_alleles(linear, n, distinct, count, n_distinct):
         x = 0.0
         for k in range(n_distinct):
             x += count[k] * linear[distinct[k], r]
-        total += math.log10(x)
+        total += log10(x)
     return total
 
 
@@ -125,7 +125,7 @@ def _rescale(column, n_alleles, n, linear):
         for a in range(n_alleles):
             top = max(top, column[a, r])
         for a in range(n_alleles):
-            linear[a, r] = math.pow(10.0, column[a, r] - top)
+            linear[a, r] = pow10(column[a, r] - top)
         total += top
     return total
 

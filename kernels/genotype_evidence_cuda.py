@@ -3,7 +3,7 @@
 `fill_rows`: a warp a site, its lanes 32 reads at a time, whose places among the site's rows come from a sum over the lanes.
 `genotype_likelihoods`: a thread a genotype of a site and sample, which adds up the reads in their order, so that the sum has the CPU's
 roundings (products: kernels.rounded); the threads of a site read the same rows of a few alleles together. Then a thread a site and
-sample scales them. Genotypes of three and more distinct alleles need 10^x and log10 as the C library rounds them, which no GPU has:
+sample scales them. Genotypes of three and more distinct alleles, which need 10^x and log10 of every read, have no part here:
 sites of more than two alleles at a ploidy above two get PLs of -1 and are for the CPU.
 
 Occupancy (benchmarks/cuda_sass.py): 56 registers (`genotypes`) on sm_90, so 9 blocks of 4 warps, 36 of 64 warps of a multiprocessor.

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from gpugenome.kernels.java_math_scalar import pow10
 from gpugenome.kernels.joint_merge_scalar import NON_REF, is_non_ref
 from gpugenome.kernels.launch import jit
 from gpugenome.kernels.variant_records_cpu import parse_decimal
@@ -247,7 +248,7 @@ def inbreeding(begin, end, allele_offset, gt, gq, pl, pl_offset, out, samples_us
                 for a in range(b + 1):
                     g = b * (b + 1) // 2 + a
                     q = np.int64(values[g]) if len(values) > 0 else (0 if g == 0 else np.int64(gq[i, s]) * (1 if a == 0 else 10))
-                    p[g] = math.pow(10.0, q / -10.0)
+                    p[g] = pow10(q / -10.0)
                     total += p[g]
             for g in range(len(p)):
                 p[g] /= total

@@ -9,7 +9,6 @@ import pytest
 from caller_tables import caller_reads, ragged, regions_of, text
 
 from gpugenome.errors import UserError
-from gpugenome.kernels import log10_scalar
 from gpugenome.kernels.assembly_alignment_cpu import align_ends
 from gpugenome.kernels.smith_waterman_cpu import align_one, scratch
 from gpugenome.kernels.smith_waterman_scalar import INDEL, SOFTCLIP
@@ -189,15 +188,6 @@ def test_rows_do_not_depend_on_threads_or_neighbours():
         alone = assembled(ref, rows, wanted=bool(wanted[r]))
         assert repr(listed(one, r)) == repr(listed(two, r)) == repr(alone)
     assert one.span_start.tolist() == regions.padded_start.tolist()
-
-
-def test_logarithms_are_correctly_rounded():
-    rng = random.Random(3)
-    near_one = [1.0 + 10.0 ** -rng.uniform(0, 16) for _ in range(2000)]
-    numbers = [*range(1, 3000), 19999, 20000, 1234567, 2**40 + 1, *near_one, 1 - 2**-53, 5e-324, 1e300]
-    numbers += [rng.random() for _ in range(2000)]
-    assert [log10_scalar.log10(float(x)) for x in numbers] == [log10(x) for x in numbers]
-    assert log10_scalar.log10(0.0) == -np.inf and np.isnan(log10_scalar.log10(-1.0))
 
 
 @pytest.mark.parametrize("scores", [(200, -150, -260, -11), (10, -15, -30, -5), (25, -50, -110, -6)])

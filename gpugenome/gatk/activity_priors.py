@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 
-_LOG10_E = 1.0 / math.log(10.0)
+from gpugenome.gatk.genotype_likelihoods import LOG10_E, log_factorial
+from gpugenome.kernels.java_math_scalar import log10, pow10
+
 # By ploidy for the default heterozygosities, to the last bit of Java's arithmetic.
 _DEFAULT = {
     2: (9.59868444869371, 6.858321759199469, 5.561613137318128),
@@ -29,7 +31,7 @@ def alt_copy_priors(ploidy: int, heterozygosity: float, deviation: float) -> np.
         return np.array(_DEFAULT[ploidy])
     r, a, _ = pseudocounts(heterozygosity, deviation, 0.0)
     return np.array([
-        _LOG10_E * (math.lgamma(ploidy + 1) - math.lgamma(i + 1) - math.lgamma(ploidy - i + 1) + math.lgamma(i + a)
+        LOG10_E * (math.lgamma(ploidy + 1) - math.lgamma(i + 1) - math.lgamma(ploidy - i + 1) + math.lgamma(i + a)
                     + math.lgamma(ploidy - i + r))
         for i in range(ploidy + 1)
     ])  # fmt: skip
@@ -38,7 +40,7 @@ def alt_copy_priors(ploidy: int, heterozygosity: float, deviation: float) -> np.
 def genotype_coefficients(ploidy: int) -> np.ndarray:
     """float64[ploidy + 1]: log10 of the number of orderings of a genotype with 0..ploidy alternate copies."""
     return np.array([
-        _LOG10_E * (math.lgamma(ploidy + 1) - (math.lgamma(ploidy - i + 1) + math.lgamma(i + 1))) for i in range(ploidy + 1)
+        (log_factorial(ploidy) - (log_factorial(ploidy - i) + log_factorial(i))) * LOG10_E for i in range(ploidy + 1)
     ])  # fmt: skip
 
 
@@ -47,7 +49,7 @@ def approximate_log10_sum(a: float, b: float) -> float:
     a, b = min(a, b), max(a, b)
     if not b - a < 8.0:
         return b
-    return b + math.log10(1.0 + math.pow(10.0, -int((b - a) * 10000.0 + 0.5) * 0.0001))
+    return b + log10(1.0 + pow10(-int((b - a) * 10000.0 + 0.5) * 0.0001))
 
 
 def element_likelihoods(ploidy: int) -> np.ndarray:
@@ -56,15 +58,15 @@ def element_likelihoods(ploidy: int) -> np.ndarray:
     Second axis: 0 for an element that agrees with the reference, 1 for one that does not.
     """
     out = np.zeros((94, 2, ploidy + 1))
-    log3 = -math.log10(3.0)
+    log3 = -log10(3.0)
     for q in range(94):
-        p = 1.0 - math.pow(10.0, q / -10.0)
-        right, wrong = (math.log10(p) if p > 0 else -math.inf), q * -0.1 + log3
+        p = 1.0 - pow10(q / -10.0)
+        right, wrong = (log10(p) if p > 0 else -math.inf), q * -0.1 + log3
         for alt, (ref, non) in enumerate(((right, wrong), (wrong, right))):
-            out[q, alt, 0] = ref + math.log10(ploidy)
-            out[q, alt, ploidy] = non + math.log10(ploidy)
+            out[q, alt, 0] = ref + log10(float(ploidy))
+            out[q, alt, ploidy] = non + log10(float(ploidy))
             for i in range(1, ploidy):
-                out[q, alt, i] = approximate_log10_sum(ref + math.log10(ploidy - i), non + math.log10(i))
+                out[q, alt, i] = approximate_log10_sum(ref + log10(float(ploidy - i)), non + log10(float(i)))
     return out
 
 

@@ -10,6 +10,10 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
+from gpugenome.kernels.java_math_scalar import log10, pow10
+
+LOG10_E = log10(math.e)
+"""What GATK multiplies natural logarithms with; not the same float64 as 1 / ln(10)."""
 MOST_ALLELES = 50
 """Sites with more alleles, REF included, are not genotyped (htsjdk MAX_DIPLOID_ALT_ALLELES_THAT_CAN_BE_GENOTYPED)."""
 
@@ -30,6 +34,16 @@ def practical_allele_count(ploidy: int, most_genotypes: int) -> int:
     while genotype_count(ploidy, n + 1) <= most_genotypes:
         n += 1
     return n
+
+
+def log_factorial(k: int) -> float:
+    """ln(k!): up to 20! the logarithm of the product, beyond the sum of logarithms. Source: CombinatoricsUtils.factorialLog."""
+    if k < 21:
+        return math.log(math.factorial(k))
+    total = 0.0
+    for i in range(2, k + 1):
+        total += math.log(i)
+    return total
 
 
 @dataclass(frozen=True)
@@ -62,10 +76,10 @@ def genotype_table(ploidy: int, alleles: int) -> GenotypeTable:
     column = np.arange(len(at)) - np.concatenate([[0], np.cumsum(n_distinct)])[at]
     distinct[at, column] = which
     count[at, column] = copies[at, which]
-    log_factorial = np.array([math.log(math.factorial(k)) for k in range(ploidy + 1)])
-    combinations = (log_factorial[ploidy] - log_factorial[copies].sum(1)) * (1.0 / math.log(10.0))
+    factorials = np.array([log_factorial(k) for k in range(ploidy + 1)])
+    combinations = (factorials[ploidy] - np.add.accumulate(factorials[copies], 1)[:, -1]) * LOG10_E  # added up one by one
     choose = np.array([[math.comb(a + k - 1, k) if k else 0 for k in range(ploidy + 1)] for a in range(alleles)], np.int64)
-    log10_of = np.array([0.0, *(math.log10(k) for k in range(1, ploidy + 1))])
+    log10_of = np.array([0.0, *(log10(float(k)) for k in range(1, ploidy + 1))])
     return GenotypeTable(allele, distinct, count, n_distinct, combinations, choose, log10_of)
 
 
@@ -112,4 +126,4 @@ def choose_table(alleles: int, ploidy: int) -> np.ndarray:
 @lru_cache(1)
 def log10_sum_table() -> np.ndarray:
     """float64[80001]: log10(1 + 10^(-k/10000)), what the approximate sum of two logarithms adds to the larger one."""
-    return np.array([math.log10(1.0 + math.pow(10.0, -k * 0.0001)) for k in range(80001)])
+    return np.array([log10(1.0 + pow10(-k * 0.0001)) for k in range(80001)])

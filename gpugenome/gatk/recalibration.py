@@ -7,6 +7,8 @@ import math
 
 import numpy as np
 
+from gpugenome.kernels.java_math_scalar import log10, pow10
+
 MAX_QUAL = 93
 MAX_EMPIRICAL = 60
 _MOST_OBSERVATIONS = 2**31 - 2
@@ -51,9 +53,9 @@ def reported_quality(observations, qualities) -> float:
         if total == 0:
             total, reported = int(count), float(quality)
             continue
-        expected = total * 10.0 ** (reported / -10.0) + count * 10.0 ** (float(quality) / -10.0)
+        expected = total * pow10(reported / -10.0) + count * pow10(float(quality) / -10.0)
         total += int(count)
-        reported = -10.0 * math.log10(expected / total)
+        reported = -10.0 * log10(expected / total)
     return round_places(reported, 4)
 
 
@@ -68,7 +70,7 @@ def quantise(counts, levels: int) -> np.ndarray:
 
     counts: int64[94], observations by empirical quality. Returns uint8[94].
     """
-    rates = [10.0 ** (q / -10.0) for q in range(MAX_QUAL + 1)]
+    rates = [pow10(q / -10.0) for q in range(MAX_QUAL + 1)]
     # A bin: (first, last, observations, errors, rate, its subtree as nested pairs of leaves).
     bins = []
     for q in range(MAX_QUAL + 1):
@@ -81,12 +83,12 @@ def quantise(counts, levels: int) -> np.ndarray:
 
     def cost(tree, log_rate):
         if isinstance(tree, int):
-            return 0.0 if tree <= _MIN_INTERESTING else abs(math.log10(rates[tree]) - log_rate) * int(counts[tree])
+            return 0.0 if tree <= _MIN_INTERESTING else abs(log10(rates[tree]) - log_rate) * int(counts[tree])
         return cost(tree[0], log_rate) + cost(tree[1], log_rate)
 
     def penalty(a, b):
         bin_ = merged(a, b)
-        return 0.0 if bin_[4] == 0.0 else cost(bin_[5], math.log10(bin_[4]))
+        return 0.0 if bin_[4] == 0.0 else cost(bin_[5], log10(bin_[4]))
 
     penalties = [penalty(a, b) for a, b in zip(bins, bins[1:])]
     while len(bins) > levels:
@@ -98,7 +100,7 @@ def quantise(counts, levels: int) -> np.ndarray:
                 penalties[j] = penalty(bins[j], bins[j + 1])
     out = np.zeros(MAX_QUAL + 1, np.uint8)
     for first, last, _, _, rate, tree in bins:
-        value = tree if isinstance(tree, int) else MAX_QUAL if rate == 0.0 else math.floor(-10.0 * math.log10(rate) + 0.5)
+        value = tree if isinstance(tree, int) else MAX_QUAL if rate == 0.0 else math.floor(-10.0 * log10(rate) + 0.5)
         out[first : last + 1] = value if isinstance(tree, int) else min(max(value, 1), MAX_QUAL)
     return out
 
@@ -112,7 +114,7 @@ def static_map(levels, round_down: bool) -> np.ndarray:
         return out
 
     def probability(q):
-        return 1.0 - 10.0 ** (q / -10.0)
+        return 1.0 - pow10(q / -10.0)
 
     previous = _MIN_INTERESTING
     for following in ordered:

@@ -4,7 +4,6 @@ Source: HaplotypeCallerEngine.callRegion, .referenceModelForNoVariation, Referen
 specification chapter "gvcf_joint", sections 2 to 5.
 """
 
-import math
 from functools import lru_cache
 
 import numpy as np
@@ -13,6 +12,7 @@ from gpugenome.gatk.activity_priors import element_likelihoods
 from gpugenome.gatk.indel_confidence import indel_likelihoods
 from gpugenome.kernels import finalise_cpu
 from gpugenome.kernels import reference_confidence_cpu as kernel
+from gpugenome.kernels.java_math_scalar import log10
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.steps.haplotypecaller.columns import (
     AssemblyBatch,
@@ -74,7 +74,7 @@ class _Positions:
         element, margin, indel_pl = _tables(o.sample_ploidy)
         run_chunks(
             kernel.reference_confidence, len(region), self._threads, start, end, low, high, row_offset, rows, _clipped_columns(clipped),
-            _read_columns(self._reads), self._bases, element, math.log10(o.sample_ploidy), margin, indel_pl,
+            _read_columns(self._reads), self._bases, element, log10(float(o.sample_ploidy)), margin, indel_pl,
             o.reference_model_deletion_quality, o.indel_size_to_eliminate_in_ref_model, out, self.ref_depth, self.alt_depth,
             self.pl, self.gq,
         )  # fmt: skip

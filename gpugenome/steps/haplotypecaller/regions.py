@@ -1,6 +1,5 @@
 """From coordinate-sorted batches to assembly regions with their reads, window by window. Source: AssemblyRegionIterator of GATK."""
 
-import math
 
 import numpy as np
 
@@ -9,6 +8,7 @@ from gpugenome.errors import UserError
 from gpugenome.gatk import activity_priors
 from gpugenome.gatk.java import hash_order
 from gpugenome.kernels import activity_cpu, regions_cpu
+from gpugenome.kernels.java_math_scalar import log10
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.steps.haplotypecaller.columns import CallerReads, RegionBatch
 from gpugenome.steps.haplotypecaller.options import CallerOptions
@@ -68,7 +68,7 @@ class RegionMaker:
         self._prior = activity_priors.alt_copy_priors(m, options.heterozygosity, options.heterozygosity_stdev)
         self._coefficient = activity_priors.genotype_coefficients(m)
         self._pseudocounts = np.array([ref, indel, min(4.0, options.calling_confidence_phred)])
-        self._log_ploidy = math.log10(m)
+        self._log_ploidy = log10(float(m))
         self._weights = activity_priors.band_pass_kernel()
         names = header.samples if options.sample_name is None else header.samples[:1]
         rank = np.empty(max(1, len(names)), np.int32)
