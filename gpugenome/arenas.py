@@ -25,3 +25,22 @@ class Arenas:
         # Arrays made from this one refer to it; the last of them ends its base, a memoryview of its own.
         weakref.finalize(lent.base, self._free.append, whole).atexit = False
         return lent
+
+
+class Columns:
+    """Lends arrays out of large pieces of memory, which take few and large pages. A piece is used again once all its arrays are gone."""
+
+    _PIECE_BYTES = 16 << 20
+
+    def __init__(self):
+        self._arenas, self._piece, self._at = Arenas(), np.empty(0, np.uint8), 0
+
+    def empty(self, size: int, dtype) -> np.ndarray:
+        """An array of `size` values, undefined."""
+        used = size * np.dtype(dtype).itemsize
+        taken = -(-used // 64) * 64
+        if taken > self._piece.size - self._at:
+            self._piece, self._at = self._arenas.take(max(taken, self._PIECE_BYTES)), 0
+        out = self._piece[self._at : self._at + used].view(dtype)
+        self._at += taken
+        return out

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from gpugenome.arenas import Columns
 from gpugenome.batch import Header, ReadBatch
 from gpugenome.columns import (
     FIXED,
@@ -54,10 +55,11 @@ _CRAM_END, _CRAM_END_BYTES = b"\x0f\xe0EOF", 38
 """What tells the empty container that ends a CRAM, and the most bytes it has. Source: CRAM specification 9."""
 
 
-def batch_from_records(data, offset, header: Header, path="records", first_record=0, threads=1) -> ReadBatch:
+def batch_from_records(data, offset, header: Header, path="records", first_record=0, threads=1, empty=np.empty) -> ReadBatch:
     """Decode and check records.
 
     data: uint8, BAM records back to back. offset: int64[n+1]. first_record: number of the first one in its file, for messages.
+    empty: makes the columns.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def batch_from_records(data, offset, header: Header, path="records", first_recor
 
     lengths = np.asarray(header.contig_lengths, np.int64)
     names, name_offset = text_values([g.get("ID", "") for g in header.read_groups])
-    columns = {name: np.empty(n, dtype) for name, dtype in [*FIXED.items(), ("read_group", np.int32)]}
+    columns = {name: empty(n, dtype) for name, dtype in [*FIXED.items(), ("read_group", np.int32)]}
     bad = run_chunks(kernel.parse_records, n, threads, data, offset, lengths, names, name_offset, *columns.values())
     bad = min((r for r in bad if r >= 0), default=-1)
     if bad >= 0:
@@ -188,7 +190,7 @@ class Reader:
             if not (prefix[:1] == b"@" or prefix == b"CRAM" or b"\t" in prefix or prefix.isalnum() or prefix.isascii()):
                 raise InputError(self.path, "is not SAM, BAM or CRAM")
             self._bgzf = self._through_htslib(stream, prefix)
-        self._chunks, self._count = self._bgzf.chunks(), 0
+        self._chunks, self._count, self._columns = self._bgzf.chunks(), 0, Columns()
         self.header, self._rest = self._read_header()
 
     @property
@@ -278,7 +280,7 @@ class Reader:
         raise InputError(self.path, "is truncated inside its header")
 
     def _to_batch(self, data, offset):
-        batch = batch_from_records(data, offset, self.header, self.path, self._count, self.threads)
+        batch = batch_from_records(data, offset, self.header, self.path, self._count, self.threads, self._columns.empty)
         self._count += len(batch)
         return htsjdk_long_cigars(batch if self.is_bam else htsjdk_tags(batch, self.threads), self.threads)
 
@@ -289,7 +291,8 @@ class Reader:
         while True:
             n, status = kernel.scan_records(data, begin, data.size, offset, max_reads)
             if n:
-                at = offset[: n + 1].copy()
+                at = self._columns.empty(n + 1, np.int64)
+                at[:] = offset[: n + 1]
                 begin = int(at[-1])
                 yield self._to_batch(data, at)
             if status != kernel.OK:

@@ -26,7 +26,10 @@ _PROGRAM_BYTES = 250 << 20
 
 @dataclass
 class Held:
-    """What a sort keeps of a batch: its arena, and of each record address, size, key (by coordinate), read group and length of the name."""
+    """What a sort keeps of a batch: its arena, and of each record address, size, key (coordinate), read group, length of name (natural).
+
+    Nothing of the batch's columns, which share their memory with others.
+    """
 
     data: np.ndarray
     address: np.ndarray
@@ -47,7 +50,8 @@ def hold(batch: ReadBatch, order: str) -> Held:
     """A batch as a sort keeps it."""
     key = _keys(batch) if order == COORDINATE else np.empty(0, np.uint64)
     address = batch.offset[:-1] + batch.data.ctypes.data
-    return Held(batch.data, address, np.diff(batch.offset).astype(np.int32), key, batch.read_group, batch.name_length)
+    name_length = batch.name_length.copy() if order == NATURAL_QUERYNAME else np.empty(0, np.uint8)
+    return Held(batch.data, address, np.diff(batch.offset).astype(np.int32), key, batch.read_group.copy(), name_length)
 
 
 def _natural(address, name_length, threads):
