@@ -71,7 +71,7 @@ def check_device_cases():
     made = [device.activity_case(8, 2), *device.genotype_cases(5, 2)]
     assert [device.compare(case) for case in made] == [True] * 4
     # one after another: the next case takes the place of what the last one works on
-    assert [device.compare(case) for cases in (device.record_cases(20, 1), [device.records_case(14, 1)]) for case in cases] == [True] * 9
+    assert [device.compare(case) for cases in (device.record_cases(20, 1), [device.records_case(14, 1)]) for case in cases] == [True] * 10
     made[0].cpu = lambda out: None
     assert not device.compare(made[0])
 
