@@ -17,7 +17,7 @@ from gpugenome.steps.gvcf_inputs import GvcfInput, starting_in
 from gpugenome.steps.joint_records import Entries, InputKeys, SourceRows, source_rows
 
 _END = np.iinfo(np.int64).max
-RECORDS, ENTRIES = 1 << 17, 1 << 21
+RECORDS, ENTRIES = 1 << 17, 1 << 18
 """Combined records, and rows that they take, of a batch of `GvcfSweep` at most (more where one place needs it)."""
 POSITIONS = 1 << 16
 """Positions of a batch of `walk_positions`."""
