@@ -17,6 +17,7 @@ from gpugenome.kernels.allele_frequency_scalar import (
     sample_part,
     site_priors,
     start_frequencies,
+    whole_count,
 )
 from gpugenome.kernels.java_math_scalar import exp, expm1, log, log1p
 from gpugenome.kernels.launch import jit
@@ -68,7 +69,7 @@ def site_model(
         a = a0 + chosen[k]
         used[a] = 1
         absent[a] = 0.0
-        mle_count[a] = int(math.floor(ac[k] + 0.5))
+        mle_count[a] = whole_count(ac[k])
     for s in range(len(n_genotypes)):
         if n_genotypes[s]:
             row, g = table_row[s], n_genotypes[s]

@@ -11,8 +11,6 @@ Occupancy (benchmarks/cuda_sass.py), registers on sm_90: `posterior_rows` 72, `c
 4,000 sites of 500 samples when 10^x and log10 took more operations.
 """
 
-import math
-
 import numpy as np
 from numba import cuda
 
@@ -27,6 +25,7 @@ from gpugenome.kernels.allele_frequency_scalar import (
     sample_part,
     site_priors,
     start_frequencies,
+    whole_count,
 )
 from gpugenome.kernels.launch_cuda import kernel
 
@@ -127,7 +126,7 @@ def site_results(
             total += likelihood[cell_of(r, samples, cell_offset) + part]
     a = allele_offset[i] + chosen[t]
     used[a] = 1
-    mle_count[a] = int(math.floor(ac[t] + 0.5))
+    mle_count[a] = whole_count(ac[t])
     absent[a] = total if k > 0 else 0.0
     if k == 0:
         no_variant[i] = total

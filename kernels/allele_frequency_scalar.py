@@ -5,6 +5,7 @@ Source: GATK AlleleFrequencyCalculator, AlleleSubsettingUtils.calculateMostLikel
 "likelihoods and genotyping", sections 9, 10.1 and 10.2).
 """
 
+import math
 
 import numpy as np
 
@@ -111,6 +112,16 @@ def next_frequencies(n, log10_count, prior, af, ac):
     for a in range(n):
         af[a] = log10((prior[a] + ac[a]) / total)
     return not change > CONVERGED
+
+
+@jit
+def whole_count(count):
+    """An expected count as a whole number, halves up. The number below 0.5 gives 0: with 0.5 added to it, it would be 1.
+
+    Source: Math.round.
+    """
+    whole = math.floor(count)
+    return int(whole) + (count - whole >= 0.5)
 
 
 @jit

@@ -13,6 +13,7 @@ from gpugenome.gatk.activity_priors import pseudocounts
 from gpugenome.gatk.genotype_likelihoods import genotype_count, genotype_table, practical_allele_count
 from gpugenome.kernels import allele_frequency_cpu
 from gpugenome.kernels.allele_frequency_cpu import log10_one_minus_pow10
+from gpugenome.kernels.allele_frequency_scalar import whole_count
 from gpugenome.steps.haplotypecaller.columns import AssemblyBatch, HaplotypeEvents, Haplotypes, LikelihoodBatch, RegionBatch, RegionReads
 from gpugenome.steps.haplotypecaller.genotyping import GenotypingState, call_sites, emit, site_models
 from gpugenome.steps.haplotypecaller.options import CallerOptions
@@ -72,6 +73,12 @@ def test_quality_of_gatks_gvcf_records_from_their_likelihoods(demo):
         no_variant, mle = model(alleles, pl, GVCF)
         text = f"{-10.0 * no_variant + 0.0:.2f}"
         assert (text.removesuffix(".00"), ",".join(map(str, mle))) == (qual, mleac), (alleles, pl)
+
+
+def test_counts_are_rounded_as_java_rounds():
+    below = math.nextafter(0.5, 0.0)
+    assert below + 0.5 == 1.0  # so that floor(x + 0.5) is 1
+    assert [whole_count(x) for x in (0.0, below, 0.5, 1.0, 1.5, math.nextafter(2.5, 0.0), 2.5)] == [0, 0, 1, 1, 2, 2, 3]
 
 
 def test_log10_one_minus():
