@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -75,13 +75,14 @@ gc.disable()
 
 import llvmlite.binding as llvm  # noqa: E402
 import numba  # noqa: E402
+from llvmlite import ir  # noqa: E402
 from numba.core import serialize  # noqa: E402
 from numba.core.codegen import JITCodeLibrary  # noqa: E402
 from numba.core.compiler import CompileResult  # noqa: E402
 from numba.core.compiler_lock import global_compiler_lock  # noqa: E402
 from numba.core.errors import NumbaError  # noqa: E402
 from numba.core.registry import CPUDispatcher  # noqa: E402
-from numba.core.runtime import _nrt_python  # noqa: E402
+from numba.core.runtime import _nrt_python, nrtdynmod  # noqa: E402
 
 gc.freeze()
 if _collects:
@@ -126,6 +127,69 @@ def _bind_runtime() -> None:
     """Tell LLVM where numba's functions for arrays are. (`rtsys.initialize` does it too, and compiles some for the compiler's use.)"""
     for name, address in _nrt_python.c_helpers.items():
         llvm.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
+
+
+_RUNTIME, _COUNTING = "nrt", ("NRT_incref", "NRT_decref", "NRT_MemInfo_data_fast")
+"""numba's library of functions for arrays, and those of them that it compiles."""
+
+
+@lru_cache
+def _counting() -> str:
+    """numba's functions that count references, as LLVM's text, with plain additions that are compiled into their callers."""
+    module, word = ir.Module(), nrtdynmod._word_type
+    counts = []
+    for operation in ("add", "sub"):
+        function = ir.Function(module, ir.FunctionType(word, [word.as_pointer()]), f"count_{operation}")
+        function.linkage = "internal"
+        builder = ir.IRBuilder(function.append_basic_block())
+        value = getattr(builder, operation)(builder.load(function.args[0]), ir.Constant(word, 1))
+        builder.store(value, function.args[0])
+        builder.ret(value)
+        counts.append(function)
+    nrtdynmod._define_nrt_incref(module, counts[0])
+    nrtdynmod._define_nrt_decref(module, counts[1])
+    nrtdynmod._define_nrt_meminfo_data(module)
+    return re.sub(r"fence .*", "", str(module)).replace("noinline", "alwaysinline")
+
+
+class _Library(JITCodeLibrary):
+    """Compiled code of a kernel whose counts of references are plain numbers.
+
+    A call makes counts of its own for the arrays that it is given, and other threads see none of those that it makes. numba's are atomic
+    operations in functions of their own; ours become part of the code once LLVM has dropped those that cancel out, also for a kernel that
+    this one is compiled into: it gets the code as it was before.
+    """
+
+    def add_linking_library(self, library):
+        if library.name != _RUNTIME:
+            super().add_linking_library(library)
+
+    def _optimize_final_module(self):
+        module = self._final_module
+        passes, builder = self._codegen._module_pass_manager(
+            loop_vectorize=self._codegen._loopvect, slp_vectorize=False, opt=self._codegen._opt_level, cost="cheap"
+        )
+        passes.run(module, builder)
+        self._shared_module = module.clone()
+        for function in self._shared_module.functions:
+            if not function.is_declaration and function.linkage == llvm.Linkage.external:
+                function.linkage = "linkonce_odr"
+        module.link_in(llvm.parse_assembly(_counting()))
+        for name in _COUNTING:
+            module.get_function(name).linkage = "internal"
+        passes, builder = self._codegen._module_pass_manager()
+        passes.run(module, builder)
+
+
+@contextmanager
+def _own_libraries(codegen):
+    """Let numba make `_Library`s, but for its runtime's."""
+    before = codegen._library_class
+    codegen._library_class = lambda codegen, name: (before if name == _RUNTIME else _Library)(codegen, name)
+    try:
+        yield
+    finally:
+        codegen._library_class = before
 
 
 class _LoadedLibrary(JITCodeLibrary):
@@ -266,7 +330,7 @@ class _Compiled(CPUDispatcher):
         super().add_overload(result)
 
     def compile(self, signature):
-        with global_compiler_lock:
+        with global_compiler_lock, _own_libraries(self.targetctx.codegen()):
             self.targetoptions.setdefault("_nrt", _makes_arrays(self.py_func))
             try:
                 return super().compile(signature)
