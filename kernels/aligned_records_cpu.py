@@ -60,6 +60,7 @@ from gpugenome.kernels.alignments_cpu import (
     put_number,
     unmapped,
 )  # fmt: skip
+from gpugenome.kernels.bits import turned_bytes
 from gpugenome.kernels.hit_lists_cpu import (
     ALT_SHADOWED,
     MAPQ_CAP,
@@ -70,7 +71,7 @@ from gpugenome.kernels.hit_lists_cpu import (
     repeat_share,
 )  # fmt: skip
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.memory import copy_bytes, store_i32, store_u8, store_u16, store_u32
+from gpugenome.kernels.memory import address_of, copy_bytes, load_u64, store_i32, store_u8, store_u16, store_u32, store_u64
 from gpugenome.kernels.pairing_cpu import HIGH, LOW, OUT, best_pair, orientation, rescue_both, scratch_sizes
 from gpugenome.kernels.replay_cpu import new_memo, start_replay
 from gpugenome.kernels.sam_tags_cpu import region_bin
@@ -83,6 +84,7 @@ GOOD, BAD_COMMENT = range(2)
 """Status of `make_records`."""
 _CHOSEN = -2  # SECONDARY of a shadowed hit that its pair made the read's first
 _NIBBLES = np.array([1, 2, 4, 8, 15, 15], np.uint8)
+_EACH_ONE, _QUALITY_ZERO = np.uint64(0x0101010101010101), np.uint64(0x2121212121212121)
 
 
 @jit
@@ -141,20 +143,44 @@ def _span(cigars, begin, count):
 
 
 @jit
+def _eight_nibbles(codes):
+    """Eight codes, the first in the lowest byte, as a record has them: four bytes, the first base in the upper half of the lowest."""
+    low, high, none = codes & _EACH_ONE, (codes >> np.uint64(1)) & _EACH_ONE, (codes >> np.uint64(2)) & _EACH_ONE
+    x = _EACH_ONE + low
+    x ^= (x ^ (x << np.uint64(2))) & (high * np.uint64(15))
+    x |= none * np.uint64(15)
+    x = ((x << np.uint64(4)) | (x >> np.uint64(8))) & np.uint64(0x00FF00FF00FF00FF)
+    x = (x | (x >> np.uint64(8))) & np.uint64(0x0000FFFF0000FFFF)
+    return (x | (x >> np.uint64(16))) & np.uint64(0xFFFFFFFF)
+
+
+@jit
 def _put_bases(out, at, query, qual, b, e, reverse):
-    """Bases b..e of a read (codes) and their qualities (ASCII), turned round if `reverse`. Returns where they end."""
+    """Bases b..e of a read (codes) and their qualities (ASCII, turned round if `reverse`). Returns where they end.
+
+    query: of a read that is `reverse` its reverse complement, of which b..e are counted from the end.
+    """
     n = e - b
     to = at + ((n + 1) >> 1)
     if n & 1:
         out[to - 1] = 0
-    for k in range(n):
+    if reverse:
+        query = query[qual.size - e :]
+    else:
+        query = query[b:]
+    begun = np.int64(0)
+    while begun + 8 <= n:
+        codes = load_u64(address_of(query) + begun)
+        store_u32(address_of(out) + at + (begun >> 1), np.uint32(_eight_nibbles(codes)))
         if reverse:
-            c = query[e - 1 - k]
-            code = _NIBBLES[3 - c if c < 4 else c]
-            out[to + k] = qual[e - 1 - k] - 33
+            eight = turned_bytes(load_u64(address_of(qual) + e - 8 - begun))
         else:
-            code = _NIBBLES[query[b + k]]
-            out[to + k] = qual[b + k] - 33
+            eight = load_u64(address_of(qual) + b + begun)
+        store_u64(address_of(out) + to + begun, eight - _QUALITY_ZERO)
+        begun += 8
+    for k in range(begun, n):
+        code = _NIBBLES[query[k]]
+        out[to + k] = qual[e - 1 - k if reverse else b + k] - 33
         if k & 1:
             out[at + (k >> 1)] |= code
         else:
@@ -248,11 +274,12 @@ def _put_tags(
 
 @jit
 def put_record(
-    out, at, alignments, first, count, which, mate, paired, data, name_at, name_size, qual_at, query, length, opt, cigars, texts, names,
-    name_offset, read_group, comment_at, comment_end,
+    out, at, alignments, first, count, which, mate, paired, data, name_at, name_size, qual_at, query, turned, length, opt, cigars, texts,
+    names, name_offset, read_group, comment_at, comment_end,
 ):  # fmt: skip
     """Write the record of alignments[which], one of a read's alignments[first : first + count]. Returns where it ends, -1: bad comment.
 
+    query, turned: codes of the read and of its reverse complement.
     mate: the alignment (row) that stands for the other end, if `paired`. comment_at, comment_end: tags as text, in data.
     """
     p = alignments[which]
@@ -299,7 +326,7 @@ def put_record(
         at += 4
     if flag & SECONDARY_FLAG:
         b, e = np.int64(0), np.int64(0)
-    at = _put_bases(out, at, query, data[qual_at : qual_at + length], b, e, reverse)
+    at = _put_bases(out, at, turned if reverse else query, data[qual_at : qual_at + length], b, e, reverse)
     at = _put_tags(
         out, at, alignments, first, count, which, ops > 0, mate, mate_ops > 0, hard, cigars, texts, names, name_offset, read_group
     )  # fmt: skip
@@ -565,8 +592,8 @@ def make_records(
                     longer[:records] = size
                     size = longer
                 stop = put_record(
-                    out, at, alignments, first, count[k], first + j, mate, paired, data, name_at, name_size, qual_at, query[k], length[k],
-                    opt, cigars, texts, names, name_offset, read_group, comment, comment_end,
+                    out, at, alignments, first, count[k], first + j, mate, paired, data, name_at, name_size, qual_at, query[k], reverse[k],
+                    length[k], opt, cigars, texts, names, name_offset, read_group, comment, comment_end,
                 )  # fmt: skip
                 if stop < 0:
                     return out[:at], size[:records], np.int64(i)

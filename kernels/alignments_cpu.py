@@ -32,7 +32,7 @@ from gpugenome.kernels.aligner_fields import (
 )  # fmt: skip
 from gpugenome.kernels.chaining_cpu import contig_at
 from gpugenome.kernels.extension_cpu import LOWEST, global_cigar
-from gpugenome.kernels.hit_lists_cpu import align_span
+from gpugenome.kernels.hit_lists_cpu import align_span, next_difference
 from gpugenome.kernels.launch import jit
 
 (
@@ -98,15 +98,18 @@ def _difference_text(part, text, flip, cigars, begin, count, texts, at):
     for k in range(begin, begin + count):
         n, op = (np.int64(cigars[k]) >> 4), np.int64(cigars[k]) & 15
         if op == M:
-            for i in range(n):
-                if part[x + i] != text[y + i]:
-                    at = put_number(texts, at, run)
-                    texts[at] = letters[text[y + i]]
-                    at += 1
-                    run = 0
-                    nm += 1
-                else:
-                    run += 1
+            a, b, i = part[x:], text[y:], np.int64(0)
+            while True:
+                j = next_difference(a, b, i, n)
+                run += j - i
+                if j == n:
+                    break
+                at = put_number(texts, at, run)
+                texts[at] = letters[b[j]]
+                at += 1
+                run = 0
+                nm += 1
+                i = j + 1
             x += n
             y += n
         elif op == D:

@@ -55,6 +55,16 @@ def bits_float(typing_context, bits):
     return types.float64(types.int64), codegen
 
 
+@intrinsic
+def turned_bytes(typing_context, word):
+    """The eight bytes of a uint64 in the opposite order."""
+
+    def codegen(context, builder, signature, arguments):
+        return builder.bswap(arguments[0])
+
+    return types.uint64(types.uint64), codegen
+
+
 _BYTES = ir.VectorType(ir.IntType(8), 64)
 
 

@@ -38,11 +38,13 @@ from gpugenome.kernels.aligner_fields import (
     TRUE_SCORE,
     WIDTH,
 )  # fmt: skip
+from gpugenome.kernels.bits import trailing_zeros, turned_bytes
 from gpugenome.kernels.chaining_cpu import contig_at
 from gpugenome.kernels.extension_cpu import global_align, global_band
 from gpugenome.kernels.introsort_cpu import introsort
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.seeding_cpu import window
+from gpugenome.kernels.memory import address_of, load_u64, store_u64
+from gpugenome.kernels.seeding_cpu import eight_unpacked, window
 
 ALT_SHADOWED = (1 << 31) - 1
 """SECONDARY of a hit on an ALT contig that any other hit shadows."""
@@ -54,14 +56,32 @@ _JOIN_SCORE, _JOIN_SKEW = float(np.float32(0.9)), float(np.float32(0.05))
 def unpack(words, begin, end, out, reverse):
     """Bases begin..end of the doubled text as codes in out[: end - begin], backwards if `reverse`."""
     n = end - begin
-    i = np.int64(0)
+    to, i = address_of(out), np.int64(0)
     while i < n:
         x = window(words, begin + i)
         stop = min(n, i + 32)
+        while i + 8 <= stop:
+            eight = eight_unpacked(x >> np.uint64(48))
+            store_u64(to + (n - 8 - i if reverse else i), eight if reverse else turned_bytes(eight))
+            x = x << np.uint64(16)
+            i += 8
         while i < stop:
             out[n - 1 - i if reverse else i] = x >> np.uint64(62)
             x = x << np.uint64(2)
             i += 1
+
+
+@jit
+def next_difference(a, b, i, n):
+    """The first place from i on where codes a and b (uint8) differ, n if there is none."""
+    while i + 8 <= n:
+        x = load_u64(address_of(a) + i) ^ load_u64(address_of(b) + i)
+        if x != 0:
+            return i + (trailing_zeros(x) >> 3)
+        i += 8
+    while i < n and a[i] == b[i]:
+        i += 1
+    return i
 
 
 @jit
@@ -89,9 +109,11 @@ def align_span(words, query, qb, qe, rb, re, opt, band, part, text, profile, h, 
     for j in range(n):
         part[j] = query[qe - 1 - j] if flip else query[qb + j]
     if n == rows and band == 0:
-        score = np.int64(0)
-        for j in range(n):
-            score += opt[MATCH] if part[j] == text[j] else (-opt[MISMATCH] if part[j] < 4 else -1)
+        score = n * opt[MATCH]
+        j = next_difference(part, text, np.int64(0), n)
+        while j < n:
+            score -= opt[MATCH] + (opt[MISMATCH] if part[j] < 4 else 1)
+            j = next_difference(part, text, j + 1, n)
         return score, np.int64(0), text, back
     band = global_band(n, rows, opt, band)
     if rows * (2 * band + 1) > back.size:

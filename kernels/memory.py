@@ -7,6 +7,7 @@ Addresses are int64 (`np.int64(array.ctypes.data)` plus an offset); bounds are t
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.cpu import CPUContext
 from numba.extending import intrinsic
 
 
@@ -62,9 +63,11 @@ def address_of(typing_context, array):
 
 @intrinsic
 def prefetch(typing_context, address):
-    """Ask for the cache line at an address (int64) that will be read soon; any address will do."""
+    """Ask for the cache line at an address (int64) that will be read soon; any address will do. Of a GPU nothing is asked."""
 
     def codegen(context, builder, signature, arguments):
+        if not isinstance(context, CPUContext):
+            return context.get_dummy_value()
         pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")

@@ -7,14 +7,16 @@ packed as the text is (`index_cpu`). Source: specification chapter "bwa_mem", se
 import numpy as np
 
 from gpugenome.kernels.aligner_fields import LENGTH, MAX_INTERVAL, MIN_SEED, PREFIX, SEARCH_PREFIX, SPLIT_LENGTH, SPLIT_WIDTH
-from gpugenome.kernels.bits import leading_zeros
+from gpugenome.kernels.bits import leading_zeros, turned_bytes
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.memory import address_of, prefetch
+from gpugenome.kernels.memory import address_of, load_u64, prefetch, store_u64
 
 LOOKED_AHEAD = 32
 """A power of two: `ask_ahead` begins with the read three quarters of it further on."""
 NOT_UNIQUE = 255
 """In the table of unique matches: they have so many bases or more, or the text ends before."""
+_FAR_ROWS = 64
+"""Rows that are searched with a look at what comes next."""
 LINE_ROWS = 15
 """Rows in a line of the suffix array of a long text (`row_place`)."""
 CODE = np.full(256, 4, np.uint8)
@@ -22,10 +24,51 @@ for _i, _c in enumerate(b"ACGT"):
     CODE[_c] = CODE[_c + 32] = _i
 
 
+_TWO_BITS, _ONE_BIT, _NO_BASE = np.uint64(0x0303030303030303), np.uint64(0x0101010101010101), np.uint64(0x0404040404040404)
+_UPPER_CASE, _LETTER_A = np.uint64(0xDFDFDFDFDFDFDFDF), np.uint64(0x4141414141414141)
+_PAIRS, _FOURS, _EIGHTS = np.uint64(0x000F000F000F000F), np.uint64(0x000000FF000000FF), np.uint64(0xFFFF)
+
+
+@jit
+def _eight_codes(letters):
+    """(codes of eight letters, each in a byte of a uint64; not 0 where one of them is no A, C, G or T)."""
+    x = (letters >> np.uint64(1)) & _TWO_BITS  # A 0, C 1, T 2, G 3
+    is_t = (x >> np.uint64(1)) & ~x & _ONE_BIT
+    meant = _LETTER_A + (x << np.uint64(1)) + (is_t << np.uint64(4)) - is_t
+    return x ^ ((x >> np.uint64(1)) & _ONE_BIT), (letters & _UPPER_CASE) ^ meant
+
+
+@jit
+def _eight_packed(codes):
+    """Eight codes, the first in the lowest byte, as 16 bits, the first in the highest; N as A."""
+    x = turned_bytes(codes & _TWO_BITS)
+    x = (x | (x >> np.uint64(6))) & _PAIRS
+    x = (x | (x >> np.uint64(12))) & _FOURS
+    return (x | (x >> np.uint64(24))) & _EIGHTS
+
+
+@jit
+def eight_unpacked(bases):
+    """The other way round, from the end: the first of eight bases (16 bits) in the highest byte."""
+    x = (bases | (bases << np.uint64(24))) & _FOURS
+    x = (x | (x << np.uint64(12))) & _PAIRS
+    return (x | (x << np.uint64(6))) & _TWO_BITS
+
+
 @jit
 def encode_read(data, at, length, query, backward, reverse):
     """Codes of a read (ASCII) into query, backward (the same from its end) and reverse (complemented too)."""
-    for i in range(length):
+    begun = np.int64(0)
+    while begun + 8 <= length:
+        codes, other = _eight_codes(load_u64(address_of(data) + at + begun))
+        if other != 0:
+            break
+        store_u64(address_of(query) + begun, codes)
+        codes = turned_bytes(codes)
+        store_u64(address_of(backward) + length - 8 - begun, codes)
+        store_u64(address_of(reverse) + length - 8 - begun, codes ^ _TWO_BITS)
+        begun += 8
+    for i in range(begun, length):
         c = CODE[data[at + i]]
         query[i] = c
         backward[length - 1 - i] = c
@@ -58,18 +101,28 @@ def window(words, p):
 @jit
 def pack_read(codes, n, words, limit):
     """Pack codes[:n] (N as A) into words; limit[i] = the first N at or after i, or n."""
-    value = np.uint64(0)
-    w = 0
-    for i in range(n):
-        value = (value << np.uint64(2)) | np.uint64(codes[i] & 3)
-        if i & 31 == 31:
+    value, all_codes = np.uint64(0), np.uint64(0)
+    w, packed = 0, np.int64(0)
+    while packed + 8 <= n:
+        eight = load_u64(address_of(codes) + packed)
+        all_codes |= eight
+        value = (value << np.uint64(16)) | _eight_packed(eight)
+        packed += 8
+        if packed & 31 == 0:
             words[w] = value
             w += 1
+    for i in range(packed, n):
+        value = (value << np.uint64(2)) | np.uint64(codes[i] & 3)
+        all_codes |= np.uint64(codes[i])
     if n & 31:
         words[w] = value << np.uint64(64 - 2 * (n & 31))
         w += 1
     words[w] = 0
     words[w + 1] = 0
+    if all_codes & _NO_BASE == 0:
+        for i in range(n):
+            limit[i] = n
+        return
     stop = n
     for i in range(n - 1, -1, -1):
         if codes[i] > 3:
@@ -90,10 +143,22 @@ def common_prefix(words, p, total, read, b, n, at):
 
 
 @jit
+def _ask_row(sa, row):
+    prefetch(address_of(sa) + (row * 4 if sa.itemsize == 4 else row // LINE_ROWS * 64))
+
+
+@jit
 def _first_row(words, sa, total, read, b, n, at, lo, hi, past):
     """First row in lo..hi whose suffix sorts after read[b:b+n]; suffixes that begin with it count as after it unless `past`."""
     while lo < hi:
         mid = (lo + hi) >> 1
+        if hi - lo > _FAR_ROWS:  # ask for those that the step after the next one may look at
+            quarter = (hi - lo) >> 2
+            half = quarter >> 1
+            _ask_row(sa, lo + half)
+            _ask_row(sa, lo + quarter + half)
+            _ask_row(sa, mid + half)
+            _ask_row(sa, mid + quarter + half)
         p = row_place(sa, mid)
         m = common_prefix(words, p, total, read, b, n, at)
         if m == n:
@@ -120,12 +185,12 @@ def _bucket(first, read, b, opt):
 
 @jit
 def longest(words, sa, first, opt, read, b, n, least):
-    """(length, place) of the longest read[b:b+m], m <= n, that occurs `least` times; place: position of one that does in the text.
+    """(length, place, row) of the longest read[b:b+m], m <= n, that occurs `least` times; place, row: of one that does in the text.
 
     Only matches of at least SEARCH_PREFIX bases are looked for; where there is none the length is SEARCH_PREFIX - 1, the place -1.
     """
     k = opt[SEARCH_PREFIX]
-    none = k - 1, np.int64(-1)
+    none = k - 1, np.int64(-1), np.int64(-1)
     if n < k:
         return none
     lo, hi = _bucket(first, read, b, opt)
@@ -135,7 +200,7 @@ def longest(words, sa, first, opt, read, b, n, least):
     if hi - lo == 1:
         p = row_place(sa, lo)
         m = common_prefix(words, p, total, read, b, n, 0)
-        return (m, p) if m >= k else none  # the text's last suffixes lie among those that go on with A
+        return (m, p, lo) if m >= k else none  # the text's last suffixes lie among those that go on with A
     row = _first_row(words, sa, total, read, b, n, 0, lo, hi, False)
     i, j = row - 1, row
     left = common_prefix(words, row_place(sa, i), total, read, b, n, 0) if i >= lo else np.int64(-1)
@@ -150,7 +215,27 @@ def longest(words, sa, first, opt, read, b, n, least):
             best, at = right, j
             j += 1
             right = common_prefix(words, row_place(sa, j), total, read, b, n, 0) if j < hi else np.int64(-1)
-    return (best, row_place(sa, at)) if best >= k else none
+    return (best, row_place(sa, at), at) if best >= k else none
+
+
+@jit
+def _rows_around(words, sa, first, opt, read, b, n, row):
+    """(first row, number of rows) that begin with read[b:b+n], n >= SEARCH_PREFIX; `row` is one of them.
+
+    Most have few rows: both ends are looked for from it on, in steps that double.
+    """
+    lo, hi = _bucket(first, read, b, opt)
+    total = 2 * opt[LENGTH]
+    step, good = np.int64(1), row
+    while good - step >= lo and common_prefix(words, row_place(sa, good - step), total, read, b, n, 0) == n:
+        good -= step
+        step <<= 1
+    begin = _first_row(words, sa, total, read, b, n, 0, max(lo, good - step + 1), good, False)
+    step, good = np.int64(1), row + 1
+    while good + step - 1 < hi and common_prefix(words, row_place(sa, good + step - 1), total, read, b, n, 0) == n:
+        good += step
+        step <<= 1
+    return begin, _first_row(words, sa, total, read, b, n, 0, good, min(hi, good + step - 1), True) - begin
 
 
 @jit
@@ -194,12 +279,12 @@ def _matches(words, sa, first, opt, forward, reverse, length, begin, end, middle
         if stop > end:
             break
         # Every match that is left holds a base before `stop`: it cannot begin before the longest one that ends there does.
-        m, _ = longest(words, sa, first, opt, reverse, length - stop, stop - begin, least)
+        m, _, _ = longest(words, sa, first, opt, reverse, length - stop, stop - begin, least)
         if stop - m > b:
             b = stop - m
             continue
-        m, _ = longest(words, sa, first, opt, forward, b, end - b, least)
-        row, rows = _rows(words, sa, first, opt, forward, b, m)
+        m, _, row = longest(words, sa, first, opt, forward, b, end - b, least)
+        row, rows = _rows_around(words, sa, first, opt, forward, b, m, row)
         _note(intervals, count, b, b + m, row, rows)
         count += 1
         reach = b + m
@@ -215,7 +300,7 @@ def _first_round(words, sa, first, unique, opt, forward, reverse, length, begin,
     """
     k, total = opt[MIN_SEED], 2 * opt[LENGTH]
     b, reach = begin, begin  # what is left begins at b or later and ends after `reach`
-    m, p = longest(words, sa, first, opt, forward, b, end - b, 1)
+    m, p, row = longest(words, sa, first, opt, forward, b, end - b, 1)
     while True:  # read[b:b+m] is as long as a match can be from b on, and to the left too if it has MIN_SEED bases
         e = b + m
         single = p >= 0 and unique[p] <= min(m, NOT_UNIQUE - 1)
@@ -223,7 +308,10 @@ def _first_round(words, sa, first, unique, opt, forward, reverse, length, begin,
             if single:
                 _note(intervals, count, b, e, -1 - p, 1)
             else:
-                row, rows = _rows(words, sa, first, opt, forward, b, m)
+                if row < 0:
+                    row, rows = _rows(words, sa, first, opt, forward, b, m)
+                else:
+                    row, rows = _rows_around(words, sa, first, opt, forward, b, m, row)
                 _note(intervals, count, b, e, row, rows)
             count += 1
             reach = e
@@ -241,15 +329,15 @@ def _first_round(words, sa, first, unique, opt, forward, reverse, length, begin,
         while True:
             stop = max(reach + 1, b + k)
             if stop >= beyond:
-                b, m, p = e + 1, after, place
+                b, m, p, row = e + 1, after, place, np.int64(-1)
                 break
             if stop > end:
                 return count
-            m, _ = longest(words, sa, first, opt, reverse, length - stop, stop - begin, 1)
+            m, _, _ = longest(words, sa, first, opt, reverse, length - stop, stop - begin, 1)
             if stop - m > b:
                 b = stop - m
                 continue
-            m, p = longest(words, sa, first, opt, forward, b, end - b, 1)
+            m, p, row = longest(words, sa, first, opt, forward, b, end - b, 1)
             break
 
 
@@ -313,7 +401,7 @@ def _third_round(words, sa, first, unique, opt, forward, limit, length, interval
             continue
         row, rows = _rows(words, sa, first, opt, forward, x, shortest)
         if rows >= most:
-            m, _ = longest(words, sa, first, opt, forward, x, end - x, most)
+            m, _, _ = longest(words, sa, first, opt, forward, x, end - x, most)
             stop = x + m + 1
             if stop > end:
                 x = end + 1
@@ -345,7 +433,7 @@ def ask_ahead(i, end, data, seq_start, seq_length, words, sa, first, unique, opt
         x = places[j & mask]
         row = min((np.int64(first[x]) + np.int64(first[x + 1])) >> 1, 2 * opt[LENGTH])
         places[j & mask] = row
-        prefetch(address_of(sa) + (row * 4 if sa.itemsize == 4 else row // LINE_ROWS * 64))
+        _ask_row(sa, row)
     j += step
     if j < end:
         x = np.int64(0)
