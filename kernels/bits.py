@@ -88,6 +88,17 @@ def equal_bytes(typing_context, a, i, b, j):
     return types.uint64(a, i, b, j), codegen
 
 
+@intrinsic
+def equal_bytes_at(typing_context, a, b):
+    """uint64, bit x set where the bytes at addresses (int64) a + x and b + x are equal, x < 64; all are read."""
+
+    def codegen(context, builder, signature, arguments):
+        values = [builder.load(builder.inttoptr(a, _BYTES.as_pointer()), align=1) for a in arguments]
+        return builder.bitcast(builder.icmp_unsigned("==", *values), ir.IntType(64))
+
+    return types.uint64(types.int64, types.int64), codegen
+
+
 def _with_number(relation):
     @intrinsic
     def compare(typing_context, a, i, number):

@@ -6,9 +6,10 @@ treated like everything else. Elsewhere, the longer no match has been found the 
 Source: RFC 1951; Moffat and Katajainen 1995 (code lengths in place).
 """
 
+
 import numpy as np
 
-from gpugenome.kernels.bits import leading_zeros, trailing_zeros
+from gpugenome.kernels.bits import equal_bytes_at, leading_zeros, trailing_zeros
 from gpugenome.kernels.launch import jit
 from gpugenome.kernels.memory import load_u8, load_u16, load_u32, load_u64, store_u16, store_u32, store_u64
 
@@ -21,6 +22,16 @@ LITERAL_LIMIT, DISTANCE_LIMIT, ORDER_LIMIT = 14, 15, 7
 """Longest codes. Four literals of 14 bits and a rest of 7 fit into 64 bits."""
 PATIENCE = 4
 """The step grows by one every 2^PATIENCE misses."""
+
+LAST_BYTES = 80
+"""No match begins so near the end: 64 bytes are compared at once."""
+STEP = 2
+"""Of the places within a match one in so many can be found."""
+SAMPLE = 4
+"""In long runs one in so many eights is counted for all of them; one in so many ranges of base qualities is looked at."""
+HIGH = np.uint64(0xC0C0C0C0C0C0C0C0)
+NO_SYMBOL = 319
+HIGH_OF_PAIRS = np.uint64(0xC000C000C000C000)
 
 LONG_RUN = 32
 """Literals in a row that are counted and written as in a long run: base qualities mostly, of few different values."""
@@ -56,10 +67,11 @@ def _quiet_ranges(data, begin, end, quiet, first):
     """The number of ranges of quiet[:, first:] that begin before `end`; 0 where the bytes in them repeat too often for that name."""
     count, runs, total = 0, 0, 0
     while first + count < quiet.shape[1] and quiet[0, first + count] < end:
-        a, b = max(quiet[0, first + count], begin), min(quiet[1, first + count], end)
+        if count % SAMPLE == 0:
+            a, b = max(quiet[0, first + count], begin), min(quiet[1, first + count], end)
+            runs += _runs_of_five(data, a, b)
+            total += b - a
         count += 1
-        runs += _runs_of_five(data, a, b)
-        total += b - a
     return count if runs <= total >> LOUD else 0
 
 
@@ -76,32 +88,15 @@ def _count(counts, symbol):
 
 
 @jit
-def _count_literals(source, begin, end, counts, many):
-    """Count the bytes from begin to end: long runs in eight tables by turns, since counting in one place again means waiting."""
-    j = begin
-    if end - begin >= LONG_RUN:
-        while j + 8 <= end:
-            word = load_u64(source + j)
-            for k in range(8):
-                _count(many + 1024 * k, np.int64(word & np.uint64(255)))
-                word >>= np.uint64(8)
-            j += 8
-    while j < end:
-        _count(counts, np.int64(load_u8(source + j)))
-        j += 1
-
-
-@jit
-def _parse(source, n, quiet, begin, table, sequences, counts, many):
+def _parse(source, n, quiet, begin, table, sequences):
     """Greedy parse of n bytes at an address into sequences (literals << 32 | length << 16 | distance - 1); returns how many.
 
     quiet: int64[2, ranges], begins and ends of the ranges without matches, from `begin` on. table: address of uint16[2^HASH_BITS], zeros:
-    the latest place of each hash. counts: address of uint32[2, 320], raised by the symbols of literals and lengths, and of distances. The
-    literals after the last sequence are counted too. many: address of uint32[8, 256], raised in their place by most bytes of long runs.
+    the latest place of each hash.
     """
     found, q = 0, 0
-    anchor, i, misses = np.int64(0), np.int64(1), np.int64(0)
-    last = n - 16
+    anchor, i, misses = np.int64(0), np.int64(8), np.int64(0)
+    last = n - LAST_BYTES
     stop = min(last, quiet[0, 0] - begin) if quiet.shape[1] else last
     while i < last:
         if i >= stop:
@@ -120,34 +115,85 @@ def _parse(source, n, quiet, begin, table, sequences, counts, many):
             misses += 1
             i += 1 + (misses >> PATIENCE)
             continue
-        length = np.int64(8)
-        if differing != 0:
-            length = trailing_zeros(differing) >> 3
-        else:
-            while i + length < last and length < LONGEST:
-                differing = load_u64(source + i + length) ^ load_u64(source + c + length)
-                if differing != 0:
-                    length += trailing_zeros(differing) >> 3
+        # Lengths are found without loops, which would end where no processor can guess.
+        length = trailing_zeros(~equal_bytes_at(source + i, source + c))
+        if length == 64:
+            while length < LONGEST and i + length < last:
+                more = trailing_zeros(~equal_bytes_at(source + i + length, source + c + length))
+                length += more
+                if more < 64:
                     break
-                length += 8
-        while length < LONGEST and i > anchor and c > 0 and load_u8(source + i - 1) == load_u8(source + c - 1):
-            i -= 1
-            c -= 1
-            length += 1
-        length = min(length, np.int64(LONGEST))
-        _count_literals(source, anchor, i, counts, many)
-        distance = np.uint64(i - c - 1)
-        sequences[found] = np.uint64(i - anchor) << np.uint64(32) | np.uint64(length) << np.uint64(16) | distance
+        before = max(c, np.int64(8))
+        back = leading_zeros(load_u64(source + i - 8) ^ load_u64(source + before - 8)) >> 3
+        back = min(back, i - anchor, c - 8 if c > 8 else np.int64(0))
+        i -= back
+        length = min(length + back, np.int64(LONGEST))
+        sequences[found] = np.uint64(i - anchor) << np.uint64(32) | np.uint64(length) << np.uint64(16) | np.uint64(i - c + back - 1)
         found += 1
-        _count(counts, 257 + _LENGTH_SYMBOL[length])
-        _count(counts, 320 + _distance_symbol(distance))
-        for j in range(i + 1, min(i + length, last), 2):
+        for j in range(i + back + 1, min(i + length, last), STEP):
             store_u16(_hash_slot(table, load_u64(source + j)), np.uint16(j))
         i += length
         anchor = i
         misses = 0
-    _count_literals(source, anchor, n, counts, many)
     return found
+
+
+@jit
+def _count_eight(many, word):
+    """Count the bytes of a word in four tables by turns, since counting in one place again means waiting."""
+    for k in range(8):
+        _count(many + 1024 * (k & 3), np.int64(word & np.uint64(255)))
+        word >>= np.uint64(8)
+
+
+@jit
+def _count_long_run(source, count, counts, many, sampled):
+    """Count literals of a long run, with `sampled` only one in SAMPLE eights of those below 64 (2^6); how many were passed over.
+
+    many: address of uint32[8, 256]: in four rows those that stand for SAMPLE, in four others those counted one by one.
+    """
+    j, passed = np.int64(0), np.int64(0)
+    while j + 8 * SAMPLE <= count:
+        every = np.uint64(0)
+        for k in range(SAMPLE):
+            every |= load_u64(source + j + 8 * k)
+        if sampled and every & HIGH == 0:
+            _count_eight(many, load_u64(source + j))
+            passed += 8 * (SAMPLE - 1)
+        else:
+            for k in range(SAMPLE):
+                _count_eight(many + 4096, load_u64(source + j + 8 * k))
+        j += 8 * SAMPLE
+    while j < count:
+        _count(counts, np.int64(load_u8(source + j)))
+        j += 1
+    return passed
+
+
+@jit
+def _count_all(source, n, sequences, found, counts, many, sampled):
+    """Raise counts (address of uint32[2, 320]) by the symbols of literals and lengths, and of distances; as `_count_long_run`."""
+    i, passed = np.int64(0), np.int64(0)
+    mask = np.uint64(0xFFFF)
+    for k in range(found):
+        sequence = sequences[k]
+        literals = np.int64(sequence >> np.uint64(32))
+        length = np.int64((sequence >> np.uint64(16)) & mask)
+        if literals >= LONG_RUN:
+            passed += _count_long_run(source + i, literals, counts, many, sampled)
+        else:
+            four = np.int64(load_u32(source + i))
+            for j in range(4):
+                # those beyond the last literal in a place of no use
+                beyond = (np.int64(literals - 1) - j) >> 63
+                _count(counts, (four & 255 & ~beyond) | (beyond & NO_SYMBOL))
+                four >>= 8
+            for j in range(4, literals):
+                _count(counts, np.int64(load_u8(source + i + j)))
+        i += literals + length
+        _count(counts, 257 + _LENGTH_SYMBOL[length])
+        _count(counts, 320 + _distance_symbol(sequence & mask))
+    return passed + _count_long_run(source + i, n - i, counts, many, sampled)
 
 
 @jit
@@ -160,6 +206,26 @@ def _distance_symbol(distance):
 
 
 @jit
+def _sort(values, n, scratch):
+    """Sort n values (int64, below 2^26, at most 320) by the bits above the nine lowest, equals in their order; scratch: int64[640]."""
+    places = scratch[320:576]
+    for shift in (9, 17):
+        places[:] = 0
+        for i in range(n):
+            places[values[i] >> shift & 255] += 1
+        total = np.int64(0)
+        for k in range(256):
+            count = places[k]
+            places[k] = total
+            total += count
+        for i in range(n):
+            k = values[i] >> shift & 255
+            scratch[places[k]] = values[i]
+            places[k] += 1
+        values[:n] = scratch[:n]
+
+
+@jit
 def _code_lengths(counts, limit, lengths, order, weight):
     """Lengths (int64[symbols], 0 for those that do not occur) of a Huffman code of at most `limit` bits for symbols by their counts.
 
@@ -169,7 +235,7 @@ def _code_lengths(counts, limit, lengths, order, weight):
     for s in range(counts.size):
         lengths[s] = 0
         if counts[s] > 0:
-            order[n] = np.int64(counts[s]) << 9 | s
+            order[n] = min(np.int64(counts[s]), np.int64(0xFFFF)) << 9 | s
             n += 1
     s = 0
     while n < 2:
@@ -177,14 +243,7 @@ def _code_lengths(counts, limit, lengths, order, weight):
             order[n] = np.int64(1) << 9 | s
             n += 1
         s += 1
-    for gap in (57, 23, 10, 4, 1):
-        for i in range(gap, n):
-            v = order[i]
-            j = i
-            while j >= gap and order[j - gap] > v:
-                order[j] = order[j - gap]
-                j -= gap
-            order[j] = v
+    _sort(order, n, weight)
     for i in range(n):
         weight[i] = order[i] >> 9
     # Inner nodes take the places of the weights that they join, then parents, then depths.
@@ -324,22 +383,24 @@ def _write_head(at, runs, count, order_lengths, order_codes, literals, distances
 
 
 @jit
-def _add_up(many, counts):
-    """Sum the eight rows of many (uint32[8, 256]) in its first one, and add that to counts."""
+def _add_up(many, counts, sampled):
+    """Sum the rows of many (uint32[8, 256], those of `_count_long_run`) in its first one, and add that to counts."""
     first = many[0]
-    for k in range(1, 8):
-        other = many[k]
-        for s in range(256):
-            first[s] += other[s]
     for s in range(256):
+        standing = first[s] + many[1, s] + many[2, s] + many[3, s]
+        first[s] = standing * np.uint32(SAMPLE) + many[4, s] + many[5, s] + many[6, s] + many[7, s]
         counts[s] += first[s]
+    if sampled:
+        # They may be among those passed over.
+        for s in range(64):
+            counts[s] = max(counts[s], np.uint32(1))
 
 
 @jit
 def _pair_codes(many, codes, hot, pairs):
     """Fill pairs (uint64[16384]): at a | b << 8 the codes of two literals of long runs, PRESENT | bits << 32 | code.
 
-    For literals below 64 that make up a 64th of those runs or more; 0 elsewhere. hot: int64[65], how many such literals there were
+    For literals below 64 that make up a 512th of those runs or more; 0 elsewhere. hot: int64[65], how many such literals there were
     in the last block, and which; changed to those of this one.
 
     Returns
@@ -357,7 +418,7 @@ def _pair_codes(many, codes, hot, pairs):
         return False
     number, covered = 0, np.int64(0)
     for s in range(64):
-        if many[0, s] * 64 >= total:
+        if many[0, s] * 512 >= total:
             number += 1
             hot[number] = s
             covered += many[0, s]
@@ -397,24 +458,28 @@ def _write_literals(source, count, codes, at, word, filled):
 def _write_long_run(source, count, codes, pairs, at, word, filled):
     """As `_write_literals`, of a long run; pairs: address of the table of `_pair_codes`."""
     j = np.int64(0)
-    low, bits = np.uint64(0xFFFFFFFF), np.uint64(31)
-    while j + 4 <= count:
-        four = load_u32(source + j)
-        a = load_u64(pairs + 8 * np.int64(four & np.uint32(0x3FFF)))
-        b = load_u64(pairs + 8 * np.int64(four >> np.uint32(16) & np.uint32(0x3FFF)))
-        if four & np.uint32(0xC000C000) != 0 or np.int64(a & b) >= 0:
-            at, word, filled = _write_literals(source + j, 4, codes, at, word, filled)
-        else:
-            first = a >> np.uint64(32) & bits
-            code = a & low | (b & low) << first
-            word |= code << np.uint64(filled)
-            filled += np.int64(first + (b >> np.uint64(32) & bits))
-            store_u64(at, word)
-            whole = filled >> 3
-            at += whole
-            word >>= np.uint64(8 * whole)
-            filled &= 7
-        j += 4
+    low, bits, index, most = np.uint64(0xFFFFFFFF), np.uint64(31), np.uint64(0x3FFF), np.uint64(56)
+    while j + 8 <= count:
+        eight = load_u64(source + j)
+        if eight & HIGH_OF_PAIRS == 0:
+            a = load_u64(pairs + 8 * np.int64(eight & index))
+            b = load_u64(pairs + 8 * np.int64(eight >> np.uint64(16) & index))
+            c = load_u64(pairs + 8 * np.int64(eight >> np.uint64(32) & index))
+            d = load_u64(pairs + 8 * np.int64(eight >> np.uint64(48)))
+            first, third = a >> np.uint64(32) & bits, c >> np.uint64(32) & bits
+            four, other_four = first + (b >> np.uint64(32) & bits), third + (d >> np.uint64(32) & bits)
+            if a & b & c & d & PRESENT != 0 and four + other_four <= most:
+                word |= (a & low | (b & low) << first | (c & low | (d & low) << third) << four) << np.uint64(filled)
+                filled += np.int64(four + other_four)
+                store_u64(at, word)
+                whole = filled >> 3
+                at += whole
+                word >>= np.uint64(8 * whole)
+                filled &= 7
+                j += 8
+                continue
+        at, word, filled = _write_literals(source + j, np.int64(8), codes, at, word, filled)
+        j += 8
     return _write_literals(source + j, count - j, codes, at, word, filled)
 
 
@@ -431,7 +496,20 @@ def _write_sequences(source, n, sequences, found, codes, length_codes, distance_
         sequence = sequences[k]
         literals = np.int64(sequence >> np.uint64(32))
         length = np.int64((sequence >> np.uint64(16)) & mask)
-        if literals >= LONG_RUN and pairs != 0:
+        if literals <= 4:
+            # Without a loop, whose end no processor can guess; those beyond the last literal take no bits.
+            four = np.int64(load_u32(source + i))
+            for j in range(4):
+                code = np.uint64(load_u32(codes + 4 * (four & 255))) & np.uint64((j - literals) >> 63)
+                word |= (code & mask) << np.uint64(filled)
+                filled += np.int64(code >> np.uint64(16))
+                four >>= 8
+            store_u64(at, word)
+            whole = filled >> 3
+            at += whole
+            word >>= np.uint64(8 * whole)
+            filled &= 7
+        elif literals >= LONG_RUN and pairs != 0:
             at, word, filled = _write_long_run(source + i, literals, codes, pairs, at, word, filled)
         else:
             at, word, filled = _write_literals(source + i, literals, codes, at, word, filled)
@@ -482,24 +560,19 @@ def _bits(counts, lengths, distance_lengths):
 
 
 @jit
-def deflate(data, begin, end, quiet, first, target, room, table, sequences, counts, codes, long_codes, small, many, hot, pairs):
-    """Deflate data[begin:end] (at most 65536 bytes) to an address; bytes written, 0 where `room` may be too small.
+def _count_and_code(source, n, sequences, found, counts, many, small, sampled):
+    """Count the symbols of a block, and find the lengths of their codes; arguments as of `deflate` and `_count_all`.
 
-    quiet: int64[2, k], where base qualities begin and end in data, in order and apart; those before number `first` end before `begin`.
-    Work space, of undefined content: table uint16[2^HASH_BITS], sequences uint64[MOST_SEQUENCES], counts and codes uint32[3, 320],
-    long_codes uint64[259], small int64[6, 640], many uint32[8, 256]; and what one call leaves to the next, zeros at first: hot int64[65],
-    pairs uint64[16384].
+    Returns
+    -------
+    (runs of code lengths, as `_run_lengths`, codes of literals and lengths, of distances, bits of the block at most).
     """
-    table[:] = 0
     counts[:] = 0
     many[:] = 0
-    source, n = np.int64(data.ctypes.data) + begin, end - begin
-    ranges = quiet[:, first : first + _quiet_ranges(data, begin, end, quiet, first)]
-    found = _parse(source, n, ranges, begin, table.ctypes.data, sequences, counts.ctypes.data, many.ctypes.data)
-    _add_up(many, counts[0])
+    lengths, distance_lengths, runs, order, weight = small[0, :LITERALS], small[1, :DISTANCES], small[2], small[4], small[5]
+    passed = _count_all(source, n, sequences, found, counts.ctypes.data, many.ctypes.data, sampled)
+    _add_up(many, counts[0], passed > 0)
     counts[0, END] = 1
-    lengths, distance_lengths, runs, order_lengths = small[0, :LITERALS], small[1, :DISTANCES], small[2], small[3, :19]
-    order, weight = small[4], small[5]
     _code_lengths(counts[0, :LITERALS], LITERAL_LIMIT, lengths, order, weight)
     _code_lengths(counts[1, :DISTANCES], DISTANCE_LIMIT, distance_lengths, order, weight)
     literals, distances = LITERALS, DISTANCES
@@ -514,9 +587,30 @@ def deflate(data, begin, end, quiet, first, target, room, table, sequences, coun
     count = _run_lengths(weight, literals + distances, runs)
     for k in range(count):
         counts[2, runs[k] & 31] += np.uint32(1)
-    total = 17 + 19 * 3 + count * 14 + _bits(counts, lengths, distance_lengths)
+    total = 17 + 19 * 3 + count * 14 + _bits(counts, lengths, distance_lengths) + passed * LITERAL_LIMIT
+    return count, literals, distances, total
+
+
+@jit
+def deflate(data, begin, end, quiet, first, target, room, table, sequences, counts, codes, long_codes, small, many, hot, pairs):
+    """Deflate data[begin:end] (at most 65536 bytes) to an address; bytes written, 0 where `room` may be too small.
+
+    quiet: int64[2, k], where base qualities begin and end in data, in order and apart; those before number `first` end before `begin`.
+    Work space, of undefined content: table uint16[2^HASH_BITS], sequences uint64[MOST_SEQUENCES], counts and codes uint32[3, 320],
+    long_codes uint64[259], small int64[6, 640], many uint32[8, 256]; and what one call leaves to the next, zeros at first: hot int64[65],
+    pairs uint64[16384].
+    """
+    table[:] = 0
+    source, n = np.int64(data.ctypes.data) + begin, end - begin
+    ranges = quiet[:, first : first + _quiet_ranges(data, begin, end, quiet, first)]
+    found = _parse(source, n, ranges, begin, table.ctypes.data, sequences)
+    count, literals, distances, total = _count_and_code(source, n, sequences, found, counts, many, small, True)
     if total // 8 + 16 > room:
-        return np.int64(0)
+        count, literals, distances, total = _count_and_code(source, n, sequences, found, counts, many, small, False)
+        if total // 8 + 16 > room:
+            return np.int64(0)
+    lengths, distance_lengths, runs, order_lengths = small[0, :LITERALS], small[1, :DISTANCES], small[2], small[3, :19]
+    order, weight = small[4], small[5]
     _code_lengths(counts[2, :19], ORDER_LIMIT, order_lengths, order, weight)
     _canonical(order_lengths, codes[2, :19], weight[:16])
     at, word, filled = _write_head(target, runs, count, order_lengths, codes[2], literals, distances)
