@@ -40,6 +40,9 @@ INPUTS = {
         RANDOM.integers(0, 9, BLOCK_BYTES),
         np.where(RANDOM.random(BLOCK_BYTES) < 0.04, RANDOM.integers(0, 9, BLOCK_BYTES), RANDOM.integers(20, 28, BLOCK_BYTES)),
     ]),
+    # of the codes that are chosen by a sample of the literals, one that gives the others the longest codes, and one that leaves no room
+    "unlike its sample": np.where(np.arange(2 * BLOCK_BYTES) % 32 < 8, 5, RANDOM.integers(6, 60, 2 * BLOCK_BYTES)),
+    "six bits": RANDOM.integers(0, 64, 2 * BLOCK_BYTES),
     "short": np.arange(5000) % 7,
     "nothing": np.empty(0),
 }
@@ -73,6 +76,8 @@ def test_round_trip(name):
     packed = compress(data, 1, 1)
     assert gzip.decompress(packed) == data.tobytes()
     assert len(packed) < len(compress(data, 0, 1)) + 100
+    if name in ("unlike its sample", "six bits"):  # neither stored nor left with the sample's codes
+        assert len(packed) < 0.78 * len(data)
 
 
 def written(data, quiet, pieces, threads):
