@@ -129,7 +129,8 @@ def unlisted_launches(run):
     from gpugenome.kernels.launch_cuda import Kernel
 
     def kind(a):
-        return types.Tuple([kind(x) for x in a]) if isinstance(a, tuple) else getattr(a, "_numba_type_", None) or typeof(a)
+        # the simulator's arrays hold numpy's
+        return types.Tuple([kind(x) for x in a]) if isinstance(a, tuple) else typeof(getattr(a, "_ary", a))
 
     def noted(kernel, *args):
         if args[1] > args[0]:

@@ -36,13 +36,13 @@ def test_table_of_the_longest_does_not_depend_on_threads(demo, some_reads, tmp_p
 
 
 def test_look_up_finds_what_was_put_in():
-    from gpugenome.kernels.recalibrate_cpu import _of_hash, fill_hash
+    from gpugenome.kernels.recalibrate_cpu import of_hash, fill_hash
 
     rng = np.random.default_rng(5)
     keys = np.unique(rng.integers(0, 1 << 40, 5000))
     values = rng.integers(-60, 61, len(keys)).astype(np.int8)
     table = np.full(1 << 14, -1, np.int64), np.zeros(1 << 14, np.int8)
     fill_hash(keys, values, *table)
-    assert [_of_hash(k, *table) for k in keys.tolist()] == values.tolist()
+    assert [of_hash(k, *table) for k in keys.tolist()] == values.tolist()
     absent = np.setdiff1d(keys + 1, keys)
-    assert not any(_of_hash(k, *table) for k in absent.tolist())
+    assert not any(of_hash(k, *table) for k in absent.tolist())

@@ -171,8 +171,12 @@ def test_outputs_get_their_names_together(tmp_path, monkeypatch):
         renamed.append(Path(new).name)
 
     monkeypatch.setattr(os, "replace", interrupted)
-    with pytest.raises(KeyboardInterrupt), AtomicOutput(tmp_path / "b") as b:
-        b.also(tmp_path / "b.index")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background of a script ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt), AtomicOutput(tmp_path / "b") as b:
+            b.also(tmp_path / "b.index")
+    finally:
+        signal.signal(signal.SIGINT, before)
     monkeypatch.undo()
     assert renamed == ["b", "b.index"] and len(list(tmp_path.iterdir())) == 3
     with AtomicOutput(tmp_path / "a") as a:  # as always without it
