@@ -370,8 +370,8 @@ class _Kernel(_Compiled):
 def jit(function):
     """Decorator of all CPU kernels: nogil, cached on disk, numpy error model, no fastmath.
 
-    Kernels that make no arrays count no references to them: the counts are atomic operations on memory that all threads share, often more
-    than the work of a small function. So let a kernel make its arrays first and leave the loops to functions that make none.
+    Kernels that make no arrays count no references to them (others do, see `_Library`). In a small function that is called for every read
+    the counts can be more than its work. So let a kernel make its arrays first and leave the loops to functions that make none.
     """
     return function if numba.config.DISABLE_JIT else _Kernel(function)
 

@@ -36,7 +36,7 @@ def test_table_of_the_longest_does_not_depend_on_threads(demo, some_reads, tmp_p
 
 
 def test_look_up_finds_what_was_put_in():
-    from gpugenome.kernels.recalibrate_cpu import of_hash, fill_hash
+    from gpugenome.kernels.recalibrate_cpu import fill_hash, of_hash
 
     rng = np.random.default_rng(5)
     keys = np.unique(rng.integers(0, 1 << 40, 5000))
