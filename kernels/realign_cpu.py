@@ -14,7 +14,6 @@ from gpugenome.kernels.cigar_cpu import (
     builder_make,
     builder_reset,
     left_align,
-    read_length,
     ref_length,
     soft_clips,
 )
@@ -340,10 +339,3 @@ def reference_spans(begin, end, cigar, cigar_offset, out):
     """out[i] = reference bases of read i's CIGAR."""
     for i in range(begin, end):
         out[i] = ref_length(cigar[cigar_offset[i] : cigar_offset[i + 1]])
-
-
-@jit
-def read_spans(begin, end, cigar, cigar_offset, out):
-    """out[i] = read bases of read i's CIGAR."""
-    for i in range(begin, end):
-        out[i] = read_length(cigar[cigar_offset[i] : cigar_offset[i + 1]])

@@ -1,4 +1,4 @@
-"""SAM lines to BAM records: the same bytes as htslib makes of them (integer tags in their narrowest type, bin of the alignment).
+"""Tags of SAM text to those of BAM records: the same bytes as htslib makes of them (integers in their narrowest type).
 
 Source: SAM specification 1.4, 1.5 (text), 4.2 (records).
 """
@@ -10,58 +10,7 @@ from gpugenome.kernels.fastq_cpu import find_byte
 from gpugenome.kernels.launch import jit
 from gpugenome.kernels.memory import copy_bytes, load_u8, store_u8
 
-OK, FEW_FIELDS, BAD_NUMBER, UNKNOWN_CONTIG, BAD_CIGAR, BAD_SEQUENCE, BAD_TAG, BAD_NAME = range(8)
-"""What `encode_lines` finds wrong."""
-
 _to_double = types.ExternalFunction("strtod", types.float64(types.int64, types.int64))
-
-BASE_CODE = np.full(256, 15, np.uint8)
-for _i, _c in enumerate("=ACMGRSVTWYHKDBN"):
-    BASE_CODE[ord(_c)] = BASE_CODE[ord(_c.lower())] = _i
-BASE_CODE[ord(".")] = 15
-OP_CODE = np.full(256, 255, np.uint8)
-for _i, _c in enumerate("MIDNSHP=XB"):
-    OP_CODE[ord(_c)] = _i
-
-RECORD_SLACK = 64
-"""A record has at most 2 * (bytes of its line) + RECORD_SLACK bytes."""
-
-
-@jit
-def _hash(at, size):
-    h = np.uint64(14695981039346656037)
-    for k in range(size):
-        h = (h ^ np.uint64(load_u8(at + k))) * np.uint64(1099511628211)
-    return np.int64((h ^ (h >> np.uint64(29))) & np.uint64(0x7FFFFFFF))
-
-
-@jit
-def fill_name_table(names, name_offset, table):
-    """Hash contig names (uint8 by int64 offsets) into table (int32, a power of two more than twice their number, filled with -1)."""
-    base = np.int64(names.ctypes.data)
-    for i in range(name_offset.size - 1):
-        slot = _hash(base + name_offset[i], name_offset[i + 1] - name_offset[i]) & (table.size - 1)
-        while table[slot] >= 0:
-            slot = (slot + 1) & (table.size - 1)
-        table[slot] = i
-
-
-@jit
-def _contig(at, size, name_base, name_offset, table):
-    """Number of the contig whose name lies at an address, -1 for "*", -2 for one that is unknown."""
-    if size == 1 and load_u8(at) == 42:
-        return -1
-    slot = _hash(at, size) & (table.size - 1)
-    while table[slot] >= 0:
-        i = table[slot]
-        if name_offset[i + 1] - name_offset[i] == size:
-            k = np.int64(0)
-            while k < size and load_u8(at + k) == load_u8(name_base + name_offset[i] + k):
-                k += 1
-            if k == size:
-                return np.int64(i)
-        slot = (slot + 1) & (table.size - 1)
-    return -2
 
 
 @jit

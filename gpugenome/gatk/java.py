@@ -30,15 +30,6 @@ class JavaRandom:
         self.state = (self.state * _MULTIPLIER + 0xB) & _MASK
         return self.state >> (48 - bits)
 
-    def next_int(self, bound: int) -> int:
-        """A value in 0 .. bound-1."""
-        r = self._next(31)
-        if bound & (bound - 1) == 0:
-            return (bound * r) >> 31
-        while r - r % bound + bound - 1 >= 1 << 31:
-            r = self._next(31)
-        return r % bound
-
     def next_double(self) -> float:
         high = self._next(26)
         return ((high << 27) + self._next(27)) * 2.0**-53

@@ -4,7 +4,6 @@ Source: SAM specification 1.3 (@SQ, M5: MD5 of the upper-case sequence without w
 """
 
 import gzip
-import hashlib
 import os
 import zlib
 
@@ -16,8 +15,6 @@ from gpugenome.io.text_lines import refuse_pipe
 _UPPER_ACGTN = np.full(256, ord("N"), np.uint8)
 for _base in b"ACGT":
     _UPPER_ACGTN[_base] = _UPPER_ACGTN[_base + 32] = _base
-_UPPER = np.arange(256, dtype=np.uint8)
-_UPPER[97:123] -= 32
 
 
 class Reference:
@@ -74,14 +71,3 @@ class Reference:
         if ref_id not in self._clean:
             self._clean[ref_id] = _UPPER_ACGTN[self._bases[ref_id]]
         return self._clean[ref_id]
-
-    def md5(self, ref_id: int) -> str:
-        """The M5 digest of a contig."""
-        return hashlib.md5(_UPPER[self._bases[ref_id]].tobytes()).hexdigest()
-
-    def sequence_lines(self, with_m5: bool = False) -> str:
-        """@SQ lines of all contigs, newline-terminated."""
-        lines = []
-        for i, (name, length) in enumerate(zip(self.names, self.lengths)):
-            lines.append(f"@SQ\tSN:{name}\tLN:{length}" + (f"\tM5:{self.md5(i)}" if with_m5 else "") + "\n")
-        return "".join(lines)

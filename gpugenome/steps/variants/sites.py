@@ -333,12 +333,6 @@ def _one_or_nothing(values, present):
     return out
 
 
-def _where_text(condition, yes: str, absent: int) -> Column:
-    out = jexl.constant(len(condition), yes)
-    out.kind[~condition] = absent
-    return out
-
-
 def _digits(condition) -> Column:
     """The texts "1" and "0", htsjdk's idea of true and false in expressions."""
     data = np.frombuffer(b"01", np.uint8)
