@@ -34,6 +34,14 @@ def quality_spans(batch: ReadBatch, threads: int = 1, origin: int = 0) -> np.nda
     return out
 
 
+def tag_starts_there(batch):
+    """int64[n] on the GPU where the batch is: where each record's tags begin in its data. To be called inside `Twin.alone`."""
+    twin = where(batch, "bam_records", 1)
+    out = twin.empty((2, len(batch)), np.int64)
+    twin.run("quality_spans", len(batch), *batch.columns(("offset", "name_length", "n_cigar", "seq_length")), 0, out)
+    return out[1]
+
+
 def find_tag(batch: ReadBatch, tag: str, threads: int = 1) -> np.ndarray:
     """int64[n]: where each record's tag begins in batch.data, -1 where it has none."""
     out = np.empty(len(batch), np.int64)
@@ -120,10 +128,9 @@ def _edit_tags_there(batch, code, row, value, value_offset) -> bool:
     """`edit_tags` of a batch on a GPU, in place; False if a record has too many tags."""
     from gpugenome.kernels.scan_cuda import exclusive_scan
 
-    n, twin, records = len(batch), where(batch, "sam_tags", 1), where(batch, "bam_records", 1)
+    n, twin = len(batch), where(batch, "sam_tags", 1)
     with twin.alone():  # the arrays of the device go inside
-        start, size = records.empty(n, np.int64), twin.empty(n, np.int64)
-        records.run("tag_starts", n, *batch.columns(("offset", "name_length", "n_cigar", "seq_length")), start)
+        start, size = tag_starts_there(batch), twin.empty(n, np.int64)
         *edits, state = twin.put(code, row, value, value_offset, np.zeros(2, np.int64))
         edits = *batch.columns(("data", "offset")), start, *edits
         twin.run("reencoded_sizes", n, *edits, size, state)

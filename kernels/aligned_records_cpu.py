@@ -57,7 +57,6 @@ from gpugenome.kernels.alignments_cpu import (
     other_hits,
     put_cigar,
     put_name,
-    put_number,
     unmapped,
 )  # fmt: skip
 from gpugenome.kernels.bits import turned_bytes
@@ -78,6 +77,7 @@ from gpugenome.kernels.sam_tags_cpu import region_bin
 from gpugenome.kernels.sam_text_cpu import encode_tags
 from gpugenome.kernels.seeding_cpu import encode_read
 from gpugenome.kernels.simd import bits_of_f32, fma_scalar
+from gpugenome.kernels.vcf_text_cpu import put_int
 
 SECONDARY_FLAG, SUPPLEMENTARY_FLAG, SPLIT_AS_SECONDARY = 0x100, 0x800, 0x10000
 GOOD, BAD_COMMENT = range(2)
@@ -226,13 +226,13 @@ def _put_split_hits(out, at, alignments, first, count, which, cigars, names, nam
             begun = True
         at = put_name(out, at, names, name_offset, a[A_RID])
         out[at] = 44
-        at = put_number(out, at + 1, a[A_POS] + 1)
+        at = put_int(out, at + 1, a[A_POS] + 1)
         out[at], out[at + 1], out[at + 2] = 44, 45 if a[A_REVERSE] else 43, 44
         at = put_cigar(out, at + 3, cigars, a[A_CIGAR], a[A_OPS], False)
         out[at] = 44
-        at = put_number(out, at + 1, a[A_MAPQ])
+        at = put_int(out, at + 1, a[A_MAPQ])
         out[at] = 44
-        at = put_number(out, at + 1, a[A_NM])
+        at = put_int(out, at + 1, a[A_NM])
         out[at] = 59
         at += 1
     if begun:

@@ -34,6 +34,7 @@ from gpugenome.kernels.chaining_cpu import contig_at
 from gpugenome.kernels.extension_cpu import LOWEST, global_cigar
 from gpugenome.kernels.hit_lists_cpu import align_span, next_difference
 from gpugenome.kernels.launch import jit
+from gpugenome.kernels.vcf_text_cpu import put_int
 
 (
     A_FLAG, A_RID, A_POS, A_REVERSE, A_ALT, A_MAPQ, A_NM, A_CIGAR, A_OPS, A_MD, A_MD_SIZE, A_XA, A_XA_SIZE, A_SCORE, A_SUB, A_ALT_SCORE,
@@ -46,27 +47,10 @@ _TRIES = 3  # bands that the global alignment tries
 
 
 @jit
-def put_number(out, at, value):
-    """Write a decimal integer to out[at:]. Returns where it ends."""
-    if value < 0:
-        out[at] = 45
-        at += 1
-        value = -value
-    digits, rest = 1, value
-    while rest >= 10:
-        rest //= 10
-        digits += 1
-    for k in range(digits - 1, -1, -1):
-        out[at + k] = 48 + value % 10
-        value //= 10
-    return at + digits
-
-
-@jit
 def put_cigar(out, at, cigars, begin, count, hard):
     """Write a CIGAR as text, its clips as H if `hard`. Returns where it ends."""
     for k in range(begin, begin + count):
-        at = put_number(out, at, (np.int64(cigars[k]) >> 4))
+        at = put_int(out, at, (np.int64(cigars[k]) >> 4))
         op = np.int64(cigars[k]) & 15
         out[at] = LETTERS[H if hard and op == S else op]
         at += 1
@@ -104,7 +88,7 @@ def _difference_text(part, text, flip, cigars, begin, count, texts, at):
                 run += j - i
                 if j == n:
                     break
-                at = put_number(texts, at, run)
+                at = put_int(texts, at, run)
                 texts[at] = letters[b[j]]
                 at += 1
                 run = 0
@@ -114,7 +98,7 @@ def _difference_text(part, text, flip, cigars, begin, count, texts, at):
             y += n
         elif op == D:
             if begin < k < begin + count - 1:
-                at = put_number(texts, at, run)
+                at = put_int(texts, at, run)
                 texts[at] = 94
                 at += 1
                 for i in range(n):
@@ -126,7 +110,7 @@ def _difference_text(part, text, flip, cigars, begin, count, texts, at):
         else:
             x += n
             nm += n
-    return nm, put_number(texts, at, run)
+    return nm, put_int(texts, at, run)
 
 
 @jit
@@ -226,11 +210,11 @@ def other_hits(
         )  # fmt: skip
         at = put_name(texts, at, names, name_offset, spare[A_RID])  # over the MD text, which XA does not have
         texts[at], texts[at + 1] = 44, 45 if spare[A_REVERSE] else 43
-        at = put_number(texts, at + 2, spare[A_POS] + 1)
+        at = put_int(texts, at + 2, spare[A_POS] + 1)
         texts[at] = 44
         at = put_cigar(texts, at + 1, cigars, spare[A_CIGAR], spare[A_OPS], False)
         texts[at] = 44
-        at = put_number(texts, at + 1, spare[A_NM])
+        at = put_int(texts, at + 1, spare[A_NM])
         texts[at] = 59
         used[0], used[1] = ops, at + 1
     alignment[A_XA_SIZE] = used[1] - alignment[A_XA]

@@ -22,12 +22,11 @@ def decode_fixed(begin, end, data, offset, ref_id, pos, mapq, flag, mate_ref_id,
 
 
 @kernel()
-def tag_starts(begin, end, offset, name_length, n_cigar, seq_length, out):
-    """out[i] (int64) = where the tags of record i begin. Thread: a record."""
+def quality_spans(begin, end, offset, name_length, n_cigar, seq_length, origin, out):
+    """Where the base qualities of records begin..end begin and end; arguments as on the CPU. Thread: a record."""
     i = begin + cuda.grid(1)
     if i < end:
-        bases = numba.int64(seq_length[i])
-        out[i] = offset[i] + 36 + numba.int64(name_length[i]) + 4 * numba.int64(n_cigar[i]) + (bases + 1) // 2 + bases
+        bam_records_cpu.quality_spans(i, i + 1, offset, name_length, n_cigar, seq_length, origin, out)
 
 
 @kernel()
@@ -67,7 +66,7 @@ def set_flags(begin, end, data, offset, flag):
 _U1, _I4, _I8 = numba.u1[::1], numba.i4[::1], numba.i8[::1]
 SIGNATURES = {
     "decode_fixed": (numba.i8, numba.i8, _U1, _I8, _I4, _I4, _U1, numba.u2[::1], _I4, _I4, _I4, _U1, numba.u2[::1], _I4),
-    "tag_starts": (numba.i8, numba.i8, _I8, _U1, numba.u2[::1], _I4, _I8),
+    "quality_spans": (numba.i8, numba.i8, _I8, _U1, numba.u2[::1], _I4, numba.i8, numba.i8[:, ::1]),
     "find_tag": (numba.i8, numba.i8, _U1, _I8, _I8, numba.i8, numba.i8, _I8),
     "match_text_tag": (numba.i8, numba.i8, _U1, _I8, _U1, _I8, _I4),
     "first_equal": [(numba.i8, numba.i8, kind[::1], numba.i8, numba.i8, _I8) for kind in (numba.i4, numba.u1)],

@@ -8,7 +8,8 @@ to block: the rest is a template, text with NUMBER where a number stands. kind o
 import numpy as np
 
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.variant_records_cpu import TAB, until
+from gpugenome.kernels.variant_records_cpu import TAB, differs, until
+from gpugenome.kernels.vcf_text_cpu import copy, put_int
 
 NUMBER = 1
 """The byte of a template that stands for a number."""
@@ -99,13 +100,6 @@ def encode(begin, data, columns, ends, start, stop, variant, templates, template
 
 
 @jit
-def _differs(a, b):
-    """Whether two bases, of which the first may be of lower case, are different ones of A, C, G and T."""
-    a = a - 32 if a >= 97 else a
-    return a != b and (a == 65 or a == 67 or a == 71 or a == 84) and (b == 65 or b == 67 or b == 71 or b == 84)
-
-
-@jit
 def decode(gap, length, firsts, kind, ref, line_offset, line, bases, start, stop):
     """Spans of rows: start, stop int32. Returns the first row beyond the contig or of another reference, or -1.
 
@@ -125,7 +119,7 @@ def decode(gap, length, firsts, kind, ref, line_offset, line, bases, start, stop
         if start[i] >= len(bases) or end > len(bases):
             bad = i
         elif kind[i] >= FIRST_TEMPLATE:
-            if _differs(ref[i], bases[start[i]]):
+            if differs(ref[i], bases[start[i]]):
                 bad = i
         else:
             at, last = np.int64(line_offset[i]), np.int64(line_offset[i + 1])
@@ -133,24 +127,11 @@ def decode(gap, length, firsts, kind, ref, line_offset, line, bases, start, stop
                 at = until(line, at, last, TAB) + 1
             p = np.int64(start[i])
             while at < last and line[at] != TAB and p < len(bases):
-                if _differs(line[at], bases[p]):
+                if differs(line[at], bases[p]):
                     bad = i
                 at += 1
                 p += 1
     return bad
-
-
-@jit
-def _write_number(value, out, at):
-    """Write a number >= 0; where it ends."""
-    digits, x = 1, value
-    while x > 9:
-        x //= 10
-        digits += 1
-    for k in range(digits - 1, -1, -1):
-        out[at + k] = 48 + value % 10
-        value //= 10
-    return at + digits
 
 
 @jit
@@ -162,15 +143,11 @@ def write_lines(rows, row, start, stop, kind, ref, values, line_offset, line, co
     for i in rows:
         r = row[i]
         if kind[r] < FIRST_TEMPLATE:
-            for k in range(line_offset[r], line_offset[r + 1]):
-                out[at] = line[k]
-                at += 1
+            at = copy(out, at, line[line_offset[r] : line_offset[r + 1]])
         else:
-            for c in contig:
-                out[at] = c
-                at += 1
+            at = copy(out, at, contig)
             out[at] = TAB
-            at = _write_number(np.int64(start[i]) + 1, out, at + 1)
+            at = put_int(out, at + 1, np.int64(start[i]) + 1)
             out[at] = TAB
             out[at + 1] = 46
             out[at + 2] = TAB
@@ -178,13 +155,13 @@ def write_lines(rows, row, start, stop, kind, ref, values, line_offset, line, co
             at += 4
             for k in range(len(_AFTER_REF)):
                 out[at + k] = _AFTER_REF[k]
-            at = _write_number(np.int64(stop[i]), out, at + len(_AFTER_REF))
+            at = put_int(out, at + len(_AFTER_REF), stop[i])
             out[at] = TAB
             at += 1
             t, n = kind[r] - FIRST_TEMPLATE, 0
             for k in range(template_offset[t], template_offset[t + 1]):
                 if templates[k] == NUMBER:
-                    at = _write_number(np.int64(values[r, n]), out, at)
+                    at = put_int(out, at, values[r, n])
                     n += 1
                 else:
                     out[at] = templates[k]

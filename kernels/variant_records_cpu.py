@@ -193,6 +193,13 @@ def mark_variants(begin, end, data, columns, out):
 
 
 @jit
+def differs(a, b):
+    """Whether two bases, of which the first may be of lower case, are different ones of A, C, G and T."""
+    a = a - 32 if a >= 97 else a
+    return a != b and (a == 65 or a == 67 or a == 71 or a == 84) and (b == 65 or b == 67 or b == 71 or b == 84)
+
+
+@jit
 def find_other_reference(begin, end, data, columns, start, stop, bases):
     """The first of records begin..end (of one contig) that lies outside of `bases` or whose REF differs from them; -1 for none.
 
@@ -203,10 +210,7 @@ def find_other_reference(begin, end, data, columns, start, stop, bases):
             return i
         ref = data[columns[i, 3] : columns[i, 4] - 1]
         for k in range(min(len(ref), len(bases) - start[i])):
-            c = ref[k] - 32 if ref[k] >= 97 else ref[k]
-            b = bases[start[i] + k]
-            known = (c == 65 or c == 67 or c == 71 or c == 84) and (b == 65 or b == 67 or b == 71 or b == 84)
-            if known and c != b:
+            if differs(ref[k], bases[start[i] + k]):
                 return i
     return -1
 

@@ -475,8 +475,8 @@ def _numeric(rows, entries, by_sample, threads):
     out = {}
     for key, (values, offset, number) in rows.numeric.items():
         if by_sample and key in SUMMED_BY_SAMPLE:
-            total = np.full((len(rows), 1), -1, np.int64)
-            total[np.diff(offset) > 0, 0] = values[offset[:-1][np.diff(offset) > 0]]
+            total, has = np.full((len(rows), 1), -1, np.int64), np.diff(offset) > 0
+            total[has, 0] = values[offset[:-1][has]]
             total, some = _sums(total, entries, rows)
             out[key] = total[:, 0].astype(np.float64), some > 0
             continue

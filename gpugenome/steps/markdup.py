@@ -11,7 +11,7 @@ import numpy as np
 from gpugenome.arenas import Arenas
 from gpugenome.backend import Backend, where
 from gpugenome.batch import Header, ReadBatch
-from gpugenome.columns import edit_tags, find_tag, take, text_values
+from gpugenome.columns import edit_tags, find_tag, tag_starts_there, take, text_values
 from gpugenome.errors import UserError
 from gpugenome.kernels import duplicates_cpu, read_ends_cpu
 from gpugenome.kernels.bam_records_cpu import match_text_tag
@@ -24,7 +24,6 @@ from gpugenome.steps.sort import BATCH_READS, COORDINATE, sorted_records, write_
 _PART_BITS = 7  # parts into which spilled entries are divided, as a power of two
 UNKNOWN_LIBRARY = "Unknown Library"
 STRATEGIES = ("SUM_OF_BASE_QUALITIES", "TOTAL_MAPPED_REFERENCE_LENGTH", "RANDOM")
-TAGGING = ("DontTag", "OpticalOnly", "All")
 _DUPLICATE, _OPTICAL = 1, 2
 
 
@@ -218,8 +217,7 @@ class _Programs:
             return
         twin, n = where(batch, "bam_records", threads), len(batch)
         with twin.alone():  # the arrays of the device go inside
-            start, at, out = twin.empty(n, np.int64), twin.empty(n, np.int64), twin.empty(n, np.int32)
-            twin.run("tag_starts", n, *batch.columns(("offset", "name_length", "n_cigar", "seq_length")), start)
+            start, at, out = tag_starts_there(batch), twin.empty(n, np.int64), twin.empty(n, np.int32)
             twin.run("find_tag", n, *batch.columns(("data", "offset")), start, ord("P"), ord("G"), at)
             while True:
                 *names, found = twin.put(*text_values([v for v in self.values if v is not None]), np.array([n, n]))
