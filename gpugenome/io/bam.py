@@ -363,6 +363,10 @@ class Reader:
             elif keep.any():
                 yield take(batch, np.flatnonzero(keep), self.threads)
 
+    def fetch(self, ref_id: int, start: int, end: int):
+        """Batches of the records that overlap one interval."""
+        return self.fetch_intervals([(ref_id, start, end)])
+
     def _indexed(self, wanted, index, max_reads):
         from gpugenome.io.bin_index import query
 
