@@ -1,19 +1,17 @@
 """Large byte arrays that are used again: touching fresh memory costs more than inflating into it."""
 
-import mmap
 import weakref
 
 import numpy as np
 
+from gpugenome.touched import stock
+
 _STEP = 1 << 20  # sizes are multiples of it, so that one that is nearly the last one fits
 
 
-def _small_pages(size: int) -> np.ndarray:
-    """A uint8 array in small pages. Large ones, which numpy asks for, are cleared and got from a virtual machine's host as a whole at the
-    first touch: 1.4 ms/MB where the host has to find them, against 0.4 of small pages, which the kernel takes from those it has."""
-    pages = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    pages.madvise(mmap.MADV_NOHUGEPAGE)
-    return np.frombuffer(pages, np.uint8)
+def _fresh(size):
+    touched = stock.take(size)
+    return np.frombuffer(touched[0], np.uint8, size, touched[1]) if touched else np.empty(size, np.uint8)
 
 
 class Arenas:
@@ -22,7 +20,7 @@ class Arenas:
     make: gives an array of so many bytes.
     """
 
-    def __init__(self, make=_small_pages):
+    def __init__(self, make=_fresh):
         self._free: list[np.ndarray] = []
         self._make = make
 

@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 from gpugenome.kernels.bam_records_cpu import AHEAD, decode_record, prefetch_lines
 from gpugenome.kernels.launch import jit, run_chunks
-from gpugenome.kernels.memory import copy_bytes
+from gpugenome.kernels.memory import address_of, copy_bytes, prefetch
 from gpugenome.kernels.sort_keys_scalar import coordinate_key, name_word, sort_run
 
 
@@ -343,6 +343,16 @@ def sort_names(address, order, rule, scratch):
 
 
 @jit
+def gather_offsets(order, size, out_offset):
+    """Where each of the records `order` (int64[m]) begins when they lie one after another: int64[m+1]. size: int32[n], of all records."""
+    at = np.int64(0)
+    for i in range(order.size):
+        out_offset[i] = at
+        at += size[order[i]]
+    out_offset[order.size] = at
+
+
+@jit
 def gather_records(begin, end, address, out_offset, out):
     """Copy the records at the addresses begin..end to out at out_offset[i] (int64[n+1])."""
     target = np.int64(out.ctypes.data)
@@ -353,10 +363,23 @@ def gather_records(begin, end, address, out_offset, out):
 
 
 @jit
-def gather_decoded(begin, end, address, out_offset, out, ref_id, pos, mapq, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar,
-                   seq_length):  # fmt: skip
-    """`gather_records`, and the fixed fields of what is gathered as columns (dtypes of `ReadBatch`)."""
+def gather_decoded(begin, end, order, address, read_group, out_offset, out, ref_id, pos, mapq, flag, mate_ref_id, mate_pos, tlen,
+                   name_length, n_cigar, seq_length, out_group):  # fmt: skip
+    """Copy the records order[begin:end] to out at out_offset[i] (int64[m+1]), and their fixed fields and groups to columns.
+
+    order: int64[m]. address: int64[n], read_group: int32[n], of all records. Columns by place in the order, with the dtypes of `ReadBatch`.
+    """
+    target = np.int64(out.ctypes.data)
+    last = order.size - 1
     for i in range(begin, end):
-        gather_records(i, i + 1, address, out_offset, out)
+        # Two steps ahead: where a record is, and the record.
+        coming = order[min(i + 2 * AHEAD, last)]
+        prefetch(address_of(address) + 8 * coming)
+        prefetch(address_of(read_group) + 4 * coming)
+        prefetch_lines(address[order[min(i + AHEAD, last)]], 6)
+        record = order[i]
+        a = address[record]
+        copy_bytes(target + out_offset[i], a, out_offset[i + 1] - out_offset[i])
         # Not from the copy: what was just stored in another width takes long to be loaded.
-        decode_record(address[i], i, ref_id, pos, mapq, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar, seq_length)
+        decode_record(a, i, ref_id, pos, mapq, flag, mate_ref_id, mate_pos, tlen, name_length, n_cigar, seq_length)
+        out_group[i] = read_group[record]

@@ -16,6 +16,7 @@ from gpugenome.commands.options import (
     reference,
     threads,
     tmp_dir,
+    touch_ahead,
     variant_output,
 )
 
@@ -72,6 +73,7 @@ def command(reference, alignment, inputs, sites, output, joint, out_bam, out_rec
             if path and not output:
                 raise UserError(f"{name} needs --output (-O)")
         outputs.check(given)
+    touch_ahead(inputs, threads, memory)
 
     from gpugenome.backend import ALIGNER_STEMS, RECORD_STEMS
     from gpugenome.commands.options import default_memory

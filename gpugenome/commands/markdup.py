@@ -13,6 +13,7 @@ from gpugenome.commands.options import (
     switch,
     threads,
     tmp_dir,
+    touch_ahead,
 )
 from gpugenome.gatk.defaults import IDLE_MARKDUPLICATES, UNSUPPORTED_MARKDUPLICATES
 
@@ -78,6 +79,7 @@ def command(
         check_input(path)
     check_output(output, *inputs, reference)
     check_output(metrics, *inputs, reference, output)
+    touch_ahead(inputs, threads, memory)
     from contextlib import ExitStack
 
     from gpugenome.backend import usable_threads

@@ -249,6 +249,21 @@ def default_memory() -> int:
     return 4 * 2**30
 
 
+def touch_ahead(inputs, threads: int | None, memory: int | None) -> None:
+    """Fetch memory for the records of files while the modules of a command that holds them are imported, where another core is free.
+
+    threads, memory: of the command. A BAM has twice its bytes at least when it is inflated; what is touched is a part of the budget.
+    """
+    import os
+
+    from gpugenome.touched import stock
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    if min(threads or cores, cores) > 1:
+        inflated = sum(2 * os.path.getsize(i) for i in inputs if os.path.isfile(i))
+        stock.fill(min(inflated, (memory or default_memory()) // 8))
+
+
 def check_output(path: str | None, *inputs: str | None) -> None:
     """Refuse an output whose folder is missing or not writable, or that is one of the inputs.
 

@@ -13,6 +13,7 @@ from gpugenome.commands.options import (
     switch,
     threads,
     tmp_dir,
+    touch_ahead,
 )
 from gpugenome.gatk.defaults import IDLE_SORTSAM, UNSUPPORTED_SORTSAM
 
@@ -40,6 +41,7 @@ def command(inputs, output, order, ties, index, md5, compression_level, referenc
     for path in inputs:
         check_input(path)
     check_output(output, *inputs, reference)
+    touch_ahead(inputs, threads, memory)
     from gpugenome.backend import usable_threads
     from gpugenome.commands.options import default_memory
     from gpugenome.io.bam import create_reads, open_several

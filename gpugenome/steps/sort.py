@@ -103,12 +103,13 @@ class ResidentRun:
         arenas = Arenas()
         for a in range(0, len(self._order), max_reads):
             chosen = self._order[a : a + max_reads]
-            offset = np.zeros(len(chosen) + 1, np.int64)
-            np.cumsum(self._size[chosen], out=offset[1:])
+            offset = np.empty(len(chosen) + 1, np.int64)
+            kernel.gather_offsets(chosen, self._size, offset)
             data = arenas.take(int(offset[-1]))
-            columns = {name: np.empty(len(chosen), dtype) for name, dtype in FIXED.items()}
-            run_chunks(kernel.gather_decoded, len(chosen), self._threads, self._address[chosen], offset, data, *columns.values())
-            yield ReadBatch(data, offset, **columns, read_group=self._read_group[chosen])
+            columns = {name: np.empty(len(chosen), dtype) for name, dtype in [*FIXED.items(), ("read_group", np.int32)]}
+            records = self._address, self._read_group
+            run_chunks(kernel.gather_decoded, len(chosen), self._threads, chosen, *records, offset, data, *columns.values())
+            yield ReadBatch(data, offset, **columns)
 
 
 class MergedRuns:
