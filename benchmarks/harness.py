@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import shutil
 import signal
 import statistics
@@ -68,13 +69,21 @@ def session_mb(session):
     return pages * os.sysconf("SC_PAGESIZE") / 2**20, most / 2**10
 
 
+_OUTPUT = re.compile(r"(?: -[oOM]| --out-bam| >|sambamba markdup .*?\.bam) ([\w.]+)")
+"""A file that a command writes."""
+
+
 def measure(command, cwd, log):
     """Run a shell command; wall, user, sys seconds and the peak resident memory (MB).
+
+    What an earlier run left under the names of its outputs is removed first: to replace a file takes longer than to make one.
 
     The peak is that of all processes of the command together, sampled ten times a second, or of its largest one by the kernel's
     count at the last sample where that is more. wait4's own count is no use: a process starts with that of the one it was forked from.
     """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for output in _OUTPUT.findall(command):
+        (Path(cwd) / output).unlink(missing_ok=True)
     started = time.perf_counter()
     with open(log, "wb") as f:
         process = subprocess.Popen(["bash", "-c", "set -euo pipefail; " + command], cwd=cwd, stdin=subprocess.DEVNULL, stdout=f,

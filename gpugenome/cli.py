@@ -70,8 +70,8 @@ def cli():
 
 # Nothing here multiplies matrices: numpy's threads for that would only wait, and take a tenth of a CPU second for it.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# Large pages, which numpy asks for, are cleared as a whole at the first touch, and a virtual machine has to get them from its host: 1.4 ms/MB
-# against 0.45 of small pages, and no command here was faster with them.
+# Large pages, which numpy asks for, are cleared as a whole at the first touch, and a virtual machine has to get them from its host:
+# 1.4 ms/MB against 0.45 of small pages, and no command here was faster with them.
 os.environ.setdefault("NUMPY_MADVISE_HUGEPAGE", "0")
 
 _ENDS = {signal.SIGINT: b"gpugenome: interrupted\n", signal.SIGTERM: b"gpugenome: terminated\n"}
