@@ -11,7 +11,7 @@ import ctypes.util
 import numpy as np
 from numba import types
 
-from gpugenome.kernels.deflate_cpu import HASH_BITS, MOST_SEQUENCES, deflate
+from gpugenome.kernels.deflate_cpu import HASH_BITS, HEAD_BYTES, MOST_SEQUENCES, WRITTEN_BYTES, deflate
 from gpugenome.kernels.launch import jit
 from gpugenome.kernels.memory import copy_bytes, load_u8, load_u16, load_u32, store_u8, store_u16, store_u32
 
@@ -173,7 +173,8 @@ def _frame(slot, source, size, deflated):
 def deflate_blocks(data, block_bytes, level, quiet, out, size):
     """Deflate `data` in blocks of block_bytes (the last may be shorter), one after another into `out`.
 
-    Level 0 and blocks that would not fit are stored; level 1 is `deflate_cpu`, for blocks of some size. quiet: int64[2, k], where base
+    Level 0 and blocks that would not fit are stored; level 1 is `deflate_cpu`, for blocks of some size, with codes that those of a call
+    share: their bytes depend on which blocks come in one call. quiet: int64[2, k], where base
     qualities begin and end in data, in order. out: uint8, SLOT bytes a block. size: int64[blocks], bytes of each finished block.
 
     Returns
@@ -184,6 +185,7 @@ def deflate_blocks(data, block_bytes, level, quiet, out, size):
     counts, codes = np.empty((3, 320), np.uint32), np.empty((3, 320), np.uint32)
     long_codes, small = np.empty(259, np.uint64), np.empty((6, 640), np.int64)
     many, hot, pairs = np.empty((8, 256), np.uint32), np.zeros(65, np.int64), np.zeros(16384, np.uint64)
+    written, head, kept = np.empty(WRITTEN_BYTES, np.uint8), np.empty(HEAD_BYTES, np.uint8), np.zeros(6, np.int64)
     source, target = np.int64(data.ctypes.data), np.int64(out.ctypes.data)
     compressor = _alloc_compressor(np.int32(level)) if level > 0 else np.int64(0)
     at, first = np.int64(0), 0
@@ -195,8 +197,8 @@ def deflate_blocks(data, block_bytes, level, quiet, out, size):
             first += 1
         deflated = np.int64(0)
         if level == 1 and end - begin >= _SMALL:
-            deflated = deflate(data, begin, end, quiet, first, target + at + 18, room, table, sequences, counts, codes, long_codes, small,
-                               many, hot, pairs)  # fmt: skip
+            deflated = deflate(data, begin, end, quiet, first, target + at + 18, room, size.size == 1, written, table, sequences, counts,
+                               codes, long_codes, small, many, hot, pairs, head, kept)  # fmt: skip
         elif level > 0:
             deflated = _compress(compressor, source + begin, end - begin, target + at + 18, room)
         size[i] = _frame(target + at, source + begin, end - begin, deflated)

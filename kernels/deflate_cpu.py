@@ -11,7 +11,7 @@ import numpy as np
 
 from gpugenome.kernels.bits import equal_bytes_at, leading_zeros, trailing_zeros
 from gpugenome.kernels.launch import jit
-from gpugenome.kernels.memory import load_u8, load_u16, load_u32, load_u64, store_u16, store_u32, store_u64
+from gpugenome.kernels.memory import copy_bytes, load_u8, load_u16, load_u32, load_u64, store_u16, store_u32, store_u64
 
 HASH_BITS = 14
 LONGEST, FARTHEST = 258, 32768
@@ -38,6 +38,13 @@ LONG_RUN = 32
 PAIRS_WORTH = 4096
 """Literals in long runs for which a table of pairs is worth making."""
 PRESENT = np.uint64(1 << 63)
+
+HEAD_BYTES = 512
+"""More than the head of a block takes."""
+WRITTEN_BYTES = 65536 * 2 + HEAD_BYTES
+"""More than a block takes by codes that were not made for it: 15 bits a literal."""
+WORSE = 4
+"""How much larger a block may be by codes that were not made for it than the one that they were made for: one in 2^WORSE."""
 
 LOUD = 3
 """Base qualities are not quiet where more than one in 2^LOUD begins a run of five."""
@@ -560,8 +567,17 @@ def _bits(counts, lengths, distance_lengths):
 
 
 @jit
-def _count_and_code(source, n, sequences, found, counts, many, small, sampled):
-    """Count the symbols of a block, and find the lengths of their codes; arguments as of `deflate` and `_count_all`.
+def _cover(counts):
+    """Let all symbols occur: the codes are for blocks, too, that are not counted. counts: uint32[2, 320]."""
+    for s in range(LITERALS):
+        counts[0, s] = max(counts[0, s], np.uint32(1))
+    for s in range(DISTANCES):
+        counts[1, s] = max(counts[1, s], np.uint32(1))
+
+
+@jit
+def _count_and_code(source, n, sequences, found, counts, many, small, sampled, covering):
+    """Count the symbols of a block, and find the lengths of their codes; arguments as of `deflate`, `_count_all` and `_cover`.
 
     Returns
     -------
@@ -573,6 +589,8 @@ def _count_and_code(source, n, sequences, found, counts, many, small, sampled):
     passed = _count_all(source, n, sequences, found, counts.ctypes.data, many.ctypes.data, sampled)
     _add_up(many, counts[0], passed > 0)
     counts[0, END] = 1
+    if covering:
+        _cover(counts)
     _code_lengths(counts[0, :LITERALS], LITERAL_LIMIT, lengths, order, weight)
     _code_lengths(counts[1, :DISTANCES], DISTANCE_LIMIT, distance_lengths, order, weight)
     literals, distances = LITERALS, DISTANCES
@@ -592,32 +610,64 @@ def _count_and_code(source, n, sequences, found, counts, many, small, sampled):
 
 
 @jit
-def deflate(data, begin, end, quiet, first, target, room, table, sequences, counts, codes, long_codes, small, many, hot, pairs):
+def _make_codes(source, n, sequences, found, room, covering, counts, codes, long_codes, small, many, hot, pairs, head, kept):
+    """Make the codes of a block and its head; arguments as of `deflate`.
+
+    head: uint8[HEAD_BYTES], the head's whole bytes. kept: int64[6], changed: how many these are, the bits that follow them and how many,
+    whether pairs are of use. Returns whether the block has room.
+    """
+    count, literals, distances, total = _count_and_code(source, n, sequences, found, counts, many, small, True, covering)
+    if total // 8 + 16 > room:
+        count, literals, distances, total = _count_and_code(source, n, sequences, found, counts, many, small, False, covering)
+        if total // 8 + 16 > room:
+            return False
+    lengths, distance_lengths, runs, order_lengths = small[0, :LITERALS], small[1, :DISTANCES], small[2], small[3, :19]
+    order, weight = small[4], small[5]
+    _code_lengths(counts[2, :19], ORDER_LIMIT, order_lengths, order, weight)
+    _canonical(order_lengths, codes[2, :19], weight[:16])
+    begin = np.int64(head.ctypes.data)
+    at, word, filled = _write_head(begin, runs, count, order_lengths, codes[2], literals, distances)
+    _canonical(lengths, codes[0, :LITERALS], weight[:16])
+    _canonical(distance_lengths, codes[1, :DISTANCES], weight[:16])
+    _length_codes(codes[0], long_codes)
+    kept[0], kept[1], kept[2] = at - begin, np.int64(word), filled
+    kept[3] = _pair_codes(many, codes[0], hot, pairs)
+    return True
+
+
+@jit
+def deflate(data, begin, end, quiet, first, target, room, alone, written, table, sequences, counts, codes, long_codes, small, many, hot,
+            pairs, head, kept):  # fmt: skip
     """Deflate data[begin:end] (at most 65536 bytes) to an address; bytes written, 0 where `room` may be too small.
 
     quiet: int64[2, k], where base qualities begin and end in data, in order and apart; those before number `first` end before `begin`.
-    Work space, of undefined content: table uint16[2^HASH_BITS], sequences uint64[MOST_SEQUENCES], counts and codes uint32[3, 320],
-    long_codes uint64[259], small int64[6, 640], many uint32[8, 256]; and what one call leaves to the next, zeros at first: hot int64[65],
-    pairs uint64[16384].
+    alone: no block follows that could use the codes of this one.
+    Work space, of undefined content: written uint8[WRITTEN_BYTES], table uint16[2^HASH_BITS], sequences uint64[MOST_SEQUENCES], counts
+    uint32[3, 320], small int64[6, 640], many uint32[8, 256]; and what one call leaves to the next: codes uint32[3, 320], long_codes
+    uint64[259], head uint8[HEAD_BYTES], zeros at first: hot int64[65], pairs uint64[16384], kept int64[6].
     """
     table[:] = 0
     source, n = np.int64(data.ctypes.data) + begin, end - begin
     ranges = quiet[:, first : first + _quiet_ranges(data, begin, end, quiet, first)]
     found = _parse(source, n, ranges, begin, table.ctypes.data, sequences)
-    count, literals, distances, total = _count_and_code(source, n, sequences, found, counts, many, small, True)
-    if total // 8 + 16 > room:
-        count, literals, distances, total = _count_and_code(source, n, sequences, found, counts, many, small, False)
-        if total // 8 + 16 > room:
-            return np.int64(0)
-    lengths, distance_lengths, runs, order_lengths = small[0, :LITERALS], small[1, :DISTANCES], small[2], small[3, :19]
-    order, weight = small[4], small[5]
-    _code_lengths(counts[2, :19], ORDER_LIMIT, order_lengths, order, weight)
-    _canonical(order_lengths, codes[2, :19], weight[:16])
-    at, word, filled = _write_head(target, runs, count, order_lengths, codes[2], literals, distances)
-    _canonical(lengths, codes[0, :LITERALS], weight[:16])
-    _canonical(distance_lengths, codes[1, :DISTANCES], weight[:16])
-    _length_codes(codes[0], long_codes)
-    pair_table = np.int64(pairs.ctypes.data) if _pair_codes(many, codes[0], hot, pairs) else np.int64(0)
-    tables = codes[0].ctypes.data, long_codes.ctypes.data, codes[1].ctypes.data, pair_table
-    at = _write_sequences(source, n, sequences, found, *tables, at, word, filled)
-    return at - target
+    tables = codes[0].ctypes.data, long_codes.ctypes.data, codes[1].ctypes.data
+    # kept[4], kept[5]: bytes of the block that the codes were made for, before and after; 0 where there are no codes.
+    if kept[4]:
+        # Not to where it is to be: it may become larger than that.
+        at, whole = np.int64(written.ctypes.data), kept[0]
+        copy_bytes(at, head.ctypes.data, whole)
+        pair_table = np.int64(pairs.ctypes.data) if kept[3] else np.int64(0)
+        size = _write_sequences(source, n, sequences, found, *tables, pair_table, at + whole, np.uint64(kept[1]), kept[2]) - at
+        if size <= room and size * kept[4] <= n * (kept[5] + (kept[5] >> WORSE)):
+            copy_bytes(target, at, size)
+            return size
+    kept[4] = 0
+    if not _make_codes(source, n, sequences, found, room, not alone, counts, codes, long_codes, small, many, hot, pairs, head, kept):
+        return np.int64(0)
+    whole = kept[0]
+    copy_bytes(target, head.ctypes.data, whole)
+    pair_table = np.int64(pairs.ctypes.data) if kept[3] else np.int64(0)
+    size = _write_sequences(source, n, sequences, found, *tables, pair_table, target + whole, np.uint64(kept[1]), kept[2]) - target
+    if not alone:
+        kept[4], kept[5] = n, size
+    return size

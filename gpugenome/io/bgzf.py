@@ -20,7 +20,7 @@ BLOCK_BYTES = 65280
 """Uncompressed bytes of a block that is written, htslib's choice."""
 _CHUNK_BYTES = 16 << 20
 _UNIT_BLOCKS = 32
-"""Blocks that one thread deflates at a time."""
+"""Blocks that one thread deflates at a time, from the stream's beginning on."""
 _RAW_BYTES = 8 << 20
 
 _STATUS = {
@@ -177,19 +177,19 @@ class BgzfWriter:
         """
         if quiet is not None and self.level == 1:
             self._quiet = np.concatenate([self._quiet, quiet + (self._place + self._size)], axis=1)
-        begun = -self._size % self._block_bytes
-        if self._size and data.size >= begun + self._unit_bytes:
-            # Much at once: the block that was begun is filled up, the rest goes from where it lies.
-            self._pending.append(data[:begun])
+        # Units begin at the same places of the stream however it is handed over: their blocks have to do with each other.
+        missing = self._unit_bytes - self._size
+        if self._size and data.size >= missing:
+            self._pending.append(data[:missing])
             self._deflate(np.concatenate(self._pending))
-            self._pending, self._size, data = [], 0, data[begun:]
-        self._pending.append(data)
-        self._size += data.size
-        if self._size >= self._unit_bytes:
-            joined = data if len(self._pending) == 1 else np.concatenate(self._pending)
-            whole = self._size // self._block_bytes * self._block_bytes
-            self._deflate(joined[:whole])
-            self._pending, self._size = [joined[whole:].copy()], self._size - whole
+            self._pending, self._size, data = [], 0, data[missing:]
+        whole = 0 if self._size else data.size // self._unit_bytes * self._unit_bytes
+        if whole:
+            self._deflate(data[:whole])
+            data = data[whole:].copy()
+        if data.size:
+            self._pending.append(data)
+            self._size += data.size
 
     def _deflate(self, data):
         data = np.require(data, requirements=["C", "W"])  # else the kernel would be compiled once more
