@@ -28,8 +28,7 @@ LAST_BYTES = 80
 STEP = 2
 """Of the places within a match one in so many can be found."""
 SAMPLE = 4
-"""In long runs one in so many eights is counted for all of them; one in so many ranges of base qualities is looked at."""
-HIGH = np.uint64(0xC0C0C0C0C0C0C0C0)
+"""One in so many ranges of base qualities is looked at."""
 NO_SYMBOL = 319
 HIGH_OF_PAIRS = np.uint64(0xC000C000C000C000)
 
@@ -154,40 +153,28 @@ def _count_eight(many, word):
 
 
 @jit
-def _count_long_run(source, count, counts, many, sampled):
-    """Count literals of a long run, with `sampled` only one in SAMPLE eights of those below 64 (2^6); how many were passed over.
-
-    many: address of uint32[8, 256]: in four rows those that stand for SAMPLE, in four others those counted one by one.
-    """
-    j, passed = np.int64(0), np.int64(0)
-    while j + 8 * SAMPLE <= count:
-        every = np.uint64(0)
-        for k in range(SAMPLE):
-            every |= load_u64(source + j + 8 * k)
-        if sampled and every & HIGH == 0:
-            _count_eight(many, load_u64(source + j))
-            passed += 8 * (SAMPLE - 1)
-        else:
-            for k in range(SAMPLE):
-                _count_eight(many + 4096, load_u64(source + j + 8 * k))
-        j += 8 * SAMPLE
+def _count_long_run(source, count, counts, many):
+    """Count literals of a long run: those of eights in many (address of uint32[4, 256]), the rest in counts."""
+    j = np.int64(0)
+    while j + 8 <= count:
+        _count_eight(many, load_u64(source + j))
+        j += 8
     while j < count:
         _count(counts, np.int64(load_u8(source + j)))
         j += 1
-    return passed
 
 
 @jit
-def _count_all(source, n, sequences, found, counts, many, sampled):
-    """Raise counts (address of uint32[2, 320]) by the symbols of literals and lengths, and of distances; as `_count_long_run`."""
-    i, passed = np.int64(0), np.int64(0)
+def _count_all(source, n, sequences, found, counts, many):
+    """Raise counts (address of uint32[2, 320]) by the symbols of literals and lengths, and of distances; many: as `_count_long_run`."""
+    i = np.int64(0)
     mask = np.uint64(0xFFFF)
     for k in range(found):
         sequence = sequences[k]
         literals = np.int64(sequence >> np.uint64(32))
         length = np.int64((sequence >> np.uint64(16)) & mask)
         if literals >= LONG_RUN:
-            passed += _count_long_run(source + i, literals, counts, many, sampled)
+            _count_long_run(source + i, literals, counts, many)
         else:
             four = np.int64(load_u32(source + i))
             for j in range(4):
@@ -200,7 +187,7 @@ def _count_all(source, n, sequences, found, counts, many, sampled):
         i += literals + length
         _count(counts, 257 + _LENGTH_SYMBOL[length])
         _count(counts, 320 + _distance_symbol(sequence & mask))
-    return passed + _count_long_run(source + i, n - i, counts, many, sampled)
+    _count_long_run(source + i, n - i, counts, many)
 
 
 @jit
@@ -390,17 +377,12 @@ def _write_head(at, runs, count, order_lengths, order_codes, literals, distances
 
 
 @jit
-def _add_up(many, counts, sampled):
-    """Sum the rows of many (uint32[8, 256], those of `_count_long_run`) in its first one, and add that to counts."""
+def _add_up(many, counts):
+    """Sum the rows of many (uint32[4, 256]) in its first one, and add that to counts."""
     first = many[0]
     for s in range(256):
-        standing = first[s] + many[1, s] + many[2, s] + many[3, s]
-        first[s] = standing * np.uint32(SAMPLE) + many[4, s] + many[5, s] + many[6, s] + many[7, s]
+        first[s] += many[1, s] + many[2, s] + many[3, s]
         counts[s] += first[s]
-    if sampled:
-        # They may be among those passed over.
-        for s in range(64):
-            counts[s] = max(counts[s], np.uint32(1))
 
 
 @jit
@@ -576,18 +558,18 @@ def _cover(counts):
 
 
 @jit
-def _count_and_code(source, n, sequences, found, counts, many, small, sampled, covering):
-    """Count the symbols of a block, and find the lengths of their codes; arguments as of `deflate`, `_count_all` and `_cover`.
+def _count_and_code(source, n, sequences, found, counts, many, small, covering):
+    """Count the symbols of a block, and find the lengths of their codes; arguments as of `deflate`. covering: as `_cover`.
 
     Returns
     -------
-    (runs of code lengths, as `_run_lengths`, codes of literals and lengths, of distances, bits of the block at most).
+    (runs of code lengths, as `_run_lengths`, codes of literals and lengths, of distances, bits of the block).
     """
     counts[:] = 0
     many[:] = 0
     lengths, distance_lengths, runs, order, weight = small[0, :LITERALS], small[1, :DISTANCES], small[2], small[4], small[5]
-    passed = _count_all(source, n, sequences, found, counts.ctypes.data, many.ctypes.data, sampled)
-    _add_up(many, counts[0], passed > 0)
+    _count_all(source, n, sequences, found, counts.ctypes.data, many.ctypes.data)
+    _add_up(many, counts[0])
     counts[0, END] = 1
     if covering:
         _cover(counts)
@@ -605,7 +587,7 @@ def _count_and_code(source, n, sequences, found, counts, many, small, sampled, c
     count = _run_lengths(weight, literals + distances, runs)
     for k in range(count):
         counts[2, runs[k] & 31] += np.uint32(1)
-    total = 17 + 19 * 3 + count * 14 + _bits(counts, lengths, distance_lengths) + passed * LITERAL_LIMIT
+    total = 17 + 19 * 3 + count * 14 + _bits(counts, lengths, distance_lengths)
     return count, literals, distances, total
 
 
@@ -616,11 +598,9 @@ def _make_codes(source, n, sequences, found, room, covering, counts, codes, long
     head: uint8[HEAD_BYTES], the head's whole bytes. kept: int64[6], changed: how many these are, the bits that follow them and how many,
     whether pairs are of use. Returns whether the block has room.
     """
-    count, literals, distances, total = _count_and_code(source, n, sequences, found, counts, many, small, True, covering)
+    count, literals, distances, total = _count_and_code(source, n, sequences, found, counts, many, small, covering)
     if total // 8 + 16 > room:
-        count, literals, distances, total = _count_and_code(source, n, sequences, found, counts, many, small, False, covering)
-        if total // 8 + 16 > room:
-            return False
+        return False
     lengths, distance_lengths, runs, order_lengths = small[0, :LITERALS], small[1, :DISTANCES], small[2], small[3, :19]
     order, weight = small[4], small[5]
     _code_lengths(counts[2, :19], ORDER_LIMIT, order_lengths, order, weight)
@@ -643,7 +623,7 @@ def deflate(data, begin, end, quiet, first, target, room, alone, written, table,
     quiet: int64[2, k], where base qualities begin and end in data, in order and apart; those before number `first` end before `begin`.
     alone: no block follows that could use the codes of this one.
     Work space, of undefined content: written uint8[WRITTEN_BYTES], table uint16[2^HASH_BITS], sequences uint64[MOST_SEQUENCES], counts
-    uint32[3, 320], small int64[6, 640], many uint32[8, 256]; and what one call leaves to the next: codes uint32[3, 320], long_codes
+    uint32[3, 320], small int64[6, 640], many uint32[4, 256]; and what one call leaves to the next: codes uint32[3, 320], long_codes
     uint64[259], head uint8[HEAD_BYTES], zeros at first: hot int64[65], pairs uint64[16384], kept int64[6].
     """
     table[:] = 0
