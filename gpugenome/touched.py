@@ -29,7 +29,10 @@ class Stock:
     def _touch(self):
         while self._missing > 0:
             self._missing -= 1
-            piece = mmap.mmap(-1, PIECE_BYTES, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            try:
+                piece = mmap.mmap(-1, PIECE_BYTES, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            except OSError:
+                return  # a limit on memory: the command may do with less
             ctypes.memset((ctypes.c_char * PIECE_BYTES).from_buffer(piece), 0, PIECE_BYTES)
             with self._lock:
                 self._pieces.append([piece, 0])

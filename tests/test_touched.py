@@ -48,3 +48,13 @@ def test_arenas_take_what_was_touched(monkeypatch):
     first[:] = 1
     too_large[:] = 2
     assert first.all() and first.size == 1000
+
+
+def test_a_limit_on_memory_ends_it_quietly(monkeypatch, capfd):
+    def refuse(*_):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(touched.mmap, "mmap", refuse)
+    stock = Stock()
+    stock.fill(MOST_BYTES).join()
+    assert stock.take(1) is None and capfd.readouterr().err == ""
