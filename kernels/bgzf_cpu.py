@@ -185,7 +185,7 @@ def deflate_blocks(data, block_bytes, level, quiet, out, size):
     counts, codes = np.empty((3, 320), np.uint32), np.empty((3, 320), np.uint32)
     long_codes, small = np.empty(259, np.uint64), np.empty((6, 640), np.int64)
     many, hot, pairs = np.empty((4, 256), np.uint32), np.zeros(65, np.int64), np.zeros(16384, np.uint64)
-    written, head, kept = np.empty(WRITTEN_BYTES, np.uint8), np.empty(HEAD_BYTES, np.uint8), np.zeros(6, np.int64)
+    written, head, kept = np.empty(WRITTEN_BYTES, np.uint8), np.empty(HEAD_BYTES, np.uint8), np.zeros(7, np.int64)
     source, target = np.int64(data.ctypes.data), np.int64(out.ctypes.data)
     compressor = _alloc_compressor(np.int32(level)) if level > 0 else np.int64(0)
     at, first = np.int64(0), 0

@@ -27,8 +27,6 @@ LAST_BYTES = 80
 """No match begins so near the end: 64 bytes are compared at once."""
 STEP = 2
 """Of the places within a match one in so many can be found."""
-SAMPLE = 4
-"""One in so many ranges of base qualities is looked at."""
 NO_SYMBOL = 319
 HIGH_OF_PAIRS = np.uint64(0xC000C000C000C000)
 
@@ -45,8 +43,10 @@ WRITTEN_BYTES = 65536 * 2 + HEAD_BYTES
 WORSE = 4
 """How much larger a block may be by codes that were not made for it than the one that they were made for: one in 2^WORSE."""
 
-LOUD = 3
-"""Base qualities are not quiet where more than one in 2^LOUD begins a run of five."""
+TRIED_BYTES = 32768
+"""Of the first block of several, so many bytes are parsed both ways to see whether matches among base qualities are worth while."""
+GAIN = 4
+"""They are where they save more than one bit in 2^GAIN."""
 
 _EXTRA = np.array([0] * 8 + [k // 4 - 1 for k in range(8, 28)] + [0], np.int64)
 _FIRST = np.concatenate([[3], 3 + np.cumsum(1 << _EXTRA[:27]), [258]]).astype(np.int64)
@@ -56,29 +56,12 @@ _CODE_ORDER = np.array([16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 1
 
 
 @jit
-def _runs_of_five(data, begin, end):
-    """At how many places of data[begin:end] five equal bytes begin."""
-    n = end - begin - 4
-    if n <= 0:
-        return 0
-    a, b, c, d, e = data[begin:], data[begin + 1 :], data[begin + 2 :], data[begin + 3 :], data[begin + 4 :]
-    runs = 0
-    for i in range(n):
-        runs += (a[i] == b[i]) & (b[i] == c[i]) & (c[i] == d[i]) & (d[i] == e[i])
-    return runs
-
-
-@jit
-def _quiet_ranges(data, begin, end, quiet, first):
-    """The number of ranges of quiet[:, first:] that begin before `end`; 0 where the bytes in them repeat too often for that name."""
-    count, runs, total = 0, 0, 0
-    while first + count < quiet.shape[1] and quiet[0, first + count] < end:
-        if count % SAMPLE == 0:
-            a, b = max(quiet[0, first + count], begin), min(quiet[1, first + count], end)
-            runs += _runs_of_five(data, a, b)
-            total += b - a
-        count += 1
-    return count if runs <= total >> LOUD else 0
+def _ranges(quiet, first, end):
+    """The ranges of quiet[:, first:] that begin before `end`."""
+    last = first
+    while last < quiet.shape[1] and quiet[0, last] < end:
+        last += 1
+    return quiet[:, first:last]
 
 
 @jit
@@ -595,8 +578,8 @@ def _count_and_code(source, n, sequences, found, counts, many, small, covering):
 def _make_codes(source, n, sequences, found, room, covering, counts, codes, long_codes, small, many, hot, pairs, head, kept):
     """Make the codes of a block and its head; arguments as of `deflate`.
 
-    head: uint8[HEAD_BYTES], the head's whole bytes. kept: int64[6], changed: how many these are, the bits that follow them and how many,
-    whether pairs are of use. Returns whether the block has room.
+    head: uint8[HEAD_BYTES], the head's whole bytes. kept: int64[7], of which changed: how many these are, the bits that follow them and
+    how many, whether pairs are of use. Returns whether the block has room.
     """
     count, literals, distances, total = _count_and_code(source, n, sequences, found, counts, many, small, covering)
     if total // 8 + 16 > room:
@@ -616,6 +599,24 @@ def _make_codes(source, n, sequences, found, room, covering, counts, codes, long
 
 
 @jit
+def _bits_of(source, n, ranges, begin, table, sequences, counts, many, small):
+    """Bits of a block whose bytes outside of the ranges are matched; arguments as of `_parse` and `deflate`."""
+    table[:] = 0
+    found = _parse(source, n, ranges, begin, table.ctypes.data, sequences)
+    return _count_and_code(source, n, sequences, found, counts, many, small, False)[3]
+
+
+@jit
+def _is_loud(source, n, ranges, begin, table, sequences, counts, many, small):
+    """Whether matches among base qualities make a block smaller by what is worth their time."""
+    if ranges.shape[1] == 0:
+        return True
+    quiet = _bits_of(source, n, ranges, begin, table, sequences, counts, many, small)
+    loud = _bits_of(source, n, ranges[:, :0], begin, table, sequences, counts, many, small)
+    return loud + (loud >> GAIN) < quiet
+
+
+@jit
 def deflate(data, begin, end, quiet, first, target, room, alone, written, table, sequences, counts, codes, long_codes, small, many, hot,
             pairs, head, kept):  # fmt: skip
     """Deflate data[begin:end] (at most 65536 bytes) to an address; bytes written, 0 where `room` may be too small.
@@ -624,11 +625,16 @@ def deflate(data, begin, end, quiet, first, target, room, alone, written, table,
     alone: no block follows that could use the codes of this one.
     Work space, of undefined content: written uint8[WRITTEN_BYTES], table uint16[2^HASH_BITS], sequences uint64[MOST_SEQUENCES], counts
     uint32[3, 320], small int64[6, 640], many uint32[4, 256]; and what one call leaves to the next: codes uint32[3, 320], long_codes
-    uint64[259], head uint8[HEAD_BYTES], zeros at first: hot int64[65], pairs uint64[16384], kept int64[6].
+    uint64[259], head uint8[HEAD_BYTES], zeros at first: hot int64[65], pairs uint64[16384], kept int64[7].
     """
-    table[:] = 0
     source, n = np.int64(data.ctypes.data) + begin, end - begin
-    ranges = quiet[:, first : first + _quiet_ranges(data, begin, end, quiet, first)]
+    ranges = _ranges(quiet, first, end)
+    # kept[6]: 0 before the first block, then 1, or 2 where base qualities are nothing special.
+    if kept[6] == 0:
+        kept[6] = 1 + _is_loud(source, min(n, TRIED_BYTES), ranges, begin, table, sequences, counts, many, small)
+    if kept[6] == 2:
+        ranges = ranges[:, :0]
+    table[:] = 0
     found = _parse(source, n, ranges, begin, table.ctypes.data, sequences)
     tables = codes[0].ctypes.data, long_codes.ctypes.data, codes[1].ctypes.data
     # kept[4], kept[5]: bytes of the block that the codes were made for, before and after; 0 where there are no codes.

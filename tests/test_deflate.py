@@ -106,6 +106,26 @@ def test_qualities():
         assert written(data, quiet, [int(p) for p in pieces], 3) == whole
 
 
+def test_qualities_that_repeat():
+    """Matches among base qualities are looked for where they are worth it: here each is one of a few, though without runs."""
+    few = RANDOM.integers(20, 40, (40, 150)).astype(np.uint8)
+    rest = RANDOM.integers(0, 4, (20_000, 100)).astype(np.uint8)
+    data = np.concatenate([rest, few[RANDOM.integers(0, 40, len(rest))]], axis=1).ravel()
+    end = np.arange(1, len(rest) + 1) * 250
+    told = written(data, np.stack([end - 150, end]), [], 2)
+    assert gzip.decompress(told) == data.tobytes()
+    assert len(told) < 1.01 * len(written(data, None, [], 1)) < 0.5 * len(data)
+
+
+@pytest.mark.parametrize("blocks", (1, 3))
+def test_codes_for_other_blocks(blocks):
+    """A block unlike the one that its codes were made for gets its own: the file is not much larger than its parts by themselves."""
+    kinds = [RANDOM.integers(a, a + 8, blocks * BLOCK_BYTES).astype(np.uint8) for a in (0, 200, 100, 0)]
+    whole = compress(np.concatenate(kinds), 1, 1)
+    assert gzip.decompress(whole) == np.concatenate(kinds).tobytes()
+    assert len(whole) < 1.1 * sum(len(compress(k, 1, 1)) for k in kinds)
+
+
 @pytest.mark.parametrize("threads", (1, 2))
 def test_failure_to_write(threads):
     """A disk that fills up is said, whichever thread writes."""
