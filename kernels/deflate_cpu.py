@@ -56,12 +56,11 @@ _CODE_ORDER = np.array([16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 1
 
 
 @jit
-def _ranges(quiet, first, end):
-    """The ranges of quiet[:, first:] that begin before `end`."""
-    last = first
-    while last < quiet.shape[1] and quiet[0, last] < end:
-        last += 1
-    return quiet[:, first:last]
+def _ranges_before(quiet, first, end):
+    """The number of the first range of quiet[:, first:] that begins at `end` or later."""
+    while first < quiet.shape[1] and quiet[0, first] < end:
+        first += 1
+    return first
 
 
 @jit
@@ -628,7 +627,7 @@ def deflate(data, begin, end, quiet, first, target, room, alone, written, table,
     uint64[259], head uint8[HEAD_BYTES], zeros at first: hot int64[65], pairs uint64[16384], kept int64[7].
     """
     source, n = np.int64(data.ctypes.data) + begin, end - begin
-    ranges = _ranges(quiet, first, end)
+    ranges = quiet[:, first : _ranges_before(quiet, first, end)]
     # kept[6]: 0 before the first block, then 1, or 2 where base qualities are nothing special.
     if kept[6] == 0:
         kept[6] = 1 + _is_loud(source, min(n, TRIED_BYTES), ranges, begin, table, sequences, counts, many, small)

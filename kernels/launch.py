@@ -285,6 +285,11 @@ _MAKERS = frozenset((
 ))  # fmt: skip
 
 
+def _callees(function) -> list:
+    """The kernels that a function calls."""
+    return [c for c in map(function.__globals__.get, function.__code__.co_names) if isinstance(c, CPUDispatcher)]
+
+
 def _makes_arrays(function) -> bool:
     """Whether a function, or a kernel that it calls, seems to make arrays, by the names that it uses."""
     found, todo = set(), [function]
@@ -292,10 +297,9 @@ def _makes_arrays(function) -> bool:
         f = todo.pop()
         if f not in found:
             found.add(f)
-            names = f.__code__.co_names
-            if not _MAKERS.isdisjoint(names):
+            if not _MAKERS.isdisjoint(f.__code__.co_names):
                 return True
-            todo += [c.py_func for c in map(f.__globals__.get, names) if isinstance(c, CPUDispatcher)]
+            todo += [c.py_func for c in _callees(f)]
     return False
 
 
@@ -312,8 +316,8 @@ class _Uncounted(Exception):
 class _Compiled(CPUDispatcher):
     """A kernel that is in use.
 
-    Kernels that make no arrays count no references to them, unless they cannot be compiled otherwise: where they return (a part of)
-    an array, or copy one into a part of another, which takes memory where the two overlap.
+    Kernels that make no arrays count no references to them, unless they cannot be compiled otherwise: where they or kernels that they
+    call return (a part of) an array, or copy one into a part of another, which takes memory where the two overlap.
     """
 
     def __init__(self, function):
@@ -325,8 +329,12 @@ class _Compiled(CPUDispatcher):
         """numba looks for extensions of other packages here: kernels use none."""
 
     def add_overload(self, result):
-        if not self.targetoptions.get("_nrt", True) and _holds_array(result.signature.return_type):
-            raise _Uncounted
+        if not self.targetoptions.get("_nrt", True):
+            # One that is given arrays by another has to count them, too: else it never gives them back. (Callees of compiled code from
+            # the cache are not in use.)
+            used = [f for f in _callees(self.py_func) if type(f) is not _Kernel]
+            if any(_holds_array(s.return_type) for s in (result.signature, *(s for f in used for s in f.nopython_signatures))):
+                raise _Uncounted
         super().add_overload(result)
 
     def compile(self, signature):
