@@ -57,7 +57,7 @@ def command(inputs, output, order, ties, index, md5, compression_level, referenc
     with SpillFolder(tmp_dir) as spill, create_reads(output, header, compression_level, n, index, md5, reference) as out:
         ordered = sorted_records(
             reads.batches(ordered=False), order, spill=spill, memory_bytes=memory or default_memory(),
-            picard_ties=ties == "picard", threads=n,
+            picard_ties=ties == "picard", threads=n, alone=True,
         )  # fmt: skip
         for batch in ordered.batches():
             write_bins(batch, header.contig_lengths, n)

@@ -215,10 +215,11 @@ def _slice(batch, a, b):
     return ReadBatch(batch.data, batch.offset[a : b + 1], **columns)
 
 
-def sorted_records(batches, order=COORDINATE, *, spill, memory_bytes, picard_ties=True, threads=1, card=None):
+def sorted_records(batches, order=COORDINATE, *, spill, memory_bytes, picard_ties=True, threads=1, card=None, alone=False):
     """Sort all records of an iterator of ReadBatch.
 
-    spill: `io.spill.SpillFolder`. memory_bytes: the budget; records beyond `resident_bytes` of it are spilled as sorted runs.
+    spill: `io.spill.SpillFolder`. memory_bytes: the budget; records beyond `resident_bytes` of it are spilled as sorted runs. alone: no
+    other work needs memory.
     card: `gpu_records.Card` that sorts by coordinate and keeps the records, if they fit; batches are then `gpu_records.GpuBatch`.
 
     Returns
@@ -234,7 +235,7 @@ def sorted_records(batches, order=COORDINATE, *, spill, memory_bytes, picard_tie
         if len(batch):
             held.append(hold(batch, order))
             size += held[-1].nbytes
-        if size > resident_bytes(memory_bytes):
+        if size > resident_bytes(memory_bytes, alone):
             runs.append(spill.write(ResidentRun(held, order, picard_ties, threads).batches(_spill_reads(memory_bytes))))
             held, size = [], 0
     if not runs:
@@ -244,9 +245,11 @@ def sorted_records(batches, order=COORDINATE, *, spill, memory_bytes, picard_tie
     return MergedRuns(runs, order, picard_ties, threads)
 
 
-def resident_bytes(memory_bytes: int) -> int:
-    """Bytes of records to hold within a memory budget: the rest is for the program itself, its keys and what it gathers."""
-    return max(memory_bytes // 8, min(memory_bytes // 2, (memory_bytes - _PROGRAM_BYTES) * 2 // 3))
+def resident_bytes(memory_bytes: int, alone: bool = False) -> int:
+    """Bytes of records to hold within a memory budget: the rest is for the program itself, its keys and what it gathers (a seventh of
+    the records), and what else goes on unless they are `alone`."""
+    free = memory_bytes - _PROGRAM_BYTES
+    return max(memory_bytes // 8, free * 3 // 4 if alone else min(memory_bytes // 2, free * 2 // 3))
 
 
 def _spill_reads(memory_bytes):
