@@ -10,10 +10,10 @@ import argparse
 import numpy as np
 from kernel_rate import report, seconds
 
-from gpugenome.backend import usable_threads
 from gpugenome.gatk import activity_priors
 from gpugenome.kernels import activity_cpu
 from gpugenome.kernels.launch import run_chunks
+from gpugenome.pipeline import usable_threads
 from gpugenome.steps.haplotypecaller.options import CallerOptions
 
 MOST_POSITIONS = 1 << 14

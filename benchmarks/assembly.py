@@ -11,7 +11,7 @@ import argparse
 import numpy as np
 from kernel_rate import report, seconds
 
-from gpugenome.backend import usable_threads
+from gpugenome.pipeline import usable_threads
 from gpugenome.steps.haplotypecaller.columns import RegionBatch, RegionReads
 from gpugenome.steps.haplotypecaller.graph import assemble
 from gpugenome.steps.haplotypecaller.options import CallerOptions

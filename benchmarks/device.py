@@ -25,8 +25,9 @@ sys.path.insert(0, str(ROOT / "tests"))  # made inputs are those of the twins' t
 from harness import commit, cpu_model, gpu_name  # noqa: E402
 from kernel_rate import seconds  # noqa: E402
 
-from gpugenome.backend import _cuda_problem, usable_threads  # noqa: E402
+from gpugenome.backend import _cuda_problem  # noqa: E402
 from gpugenome.kernels.launch import chunk_bounds, run_all, run_chunks  # noqa: E402
+from gpugenome.pipeline import usable_threads  # noqa: E402
 
 
 @dataclass

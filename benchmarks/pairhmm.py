@@ -22,8 +22,9 @@ import numpy as np
 from harness import find_gatk
 from kernel_rate import gpu_lane_rate, report, seconds
 
-from gpugenome.backend import Backend, choose, usable_threads
+from gpugenome.backend import Backend, choose
 from gpugenome.kernels import pairhmm_scalar
+from gpugenome.pipeline import usable_threads
 from gpugenome.steps.haplotypecaller import likelihoods
 
 INSTRUCTIONS = 8

@@ -11,10 +11,11 @@ import argparse
 import numpy as np
 from kernel_rate import gpu_lane_rate, report, seconds
 
-from gpugenome.backend import choose, usable_threads
+from gpugenome.backend import choose
 from gpugenome.kernels import smith_waterman_cpu
 from gpugenome.kernels.launch import run_chunks
 from gpugenome.kernels.smith_waterman_scalar import HAPLOTYPE_TO_REFERENCE, INDEL, back_size
+from gpugenome.pipeline import usable_threads
 
 INSTRUCTIONS = 17
 

@@ -23,6 +23,7 @@ from types import ModuleType
 import numpy as np
 
 from gpugenome.errors import DeviceError
+from gpugenome.pipeline import usable_threads
 
 # Stems whose CUDA twin the pipeline calls (of joint_genotypes: `site_models`, for batches of many samples). The other twins exist (tests,
 # SASS checks, benchmarks/device.py); what each gains with its copies, and the pipeline as a whole, is in the README's section on the GPU.
@@ -142,14 +143,6 @@ def warm_up(stems) -> threading.Thread:
 def where(batch, stem: str, threads: int) -> Twin:
     """The kernels of a stem where a `ReadBatch` is."""
     return (batch.card.backend if batch.on_gpu else Backend("cpu", threads)).kernels(stem)
-
-
-def usable_threads() -> int:
-    """Cores that this process may run on."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
 
 
 def _has_driver() -> bool:

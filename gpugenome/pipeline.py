@@ -1,8 +1,17 @@
 """Overlap of stages: a bounded, ordered map over threads."""
 
+import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+
+
+def usable_threads() -> int:
+    """Cores that this process may run on."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
 
 
 def thread_pool(threads: int) -> ThreadPoolExecutor:

@@ -38,13 +38,18 @@ class Stock:
                 self._pieces.append([piece, 0])
 
     def take(self, size: int):
-        """(a piece, the first byte of `size` bytes in it) that nobody else has, or None. Nothing more is touched from now on."""
+        """(a piece, the first byte of `size` bytes in it) that nobody else has, or None. Nothing more is touched from now on.
+
+        A piece that has no room for as much again is not kept: its memory goes with the last part that was taken.
+        """
         self._missing = 0
         with self._lock:
             for piece in self._pieces:
                 begin = piece[1]
                 if begin + size <= PIECE_BYTES:
                     piece[1] += size
+                    if piece[1] + size > PIECE_BYTES:
+                        self._pieces.remove(piece)
                     return piece[0], begin
         return None
 

@@ -598,6 +598,16 @@ def _make_codes(source, n, sequences, found, room, covering, counts, codes, long
 
 
 @jit
+def _write_block(source, n, sequences, found, codes, long_codes, pairs, head, kept, target):
+    """The head and the sequences of a block to an address; bytes written. Arguments as of `deflate`."""
+    copy_bytes(target, head.ctypes.data, kept[0])
+    tables = codes[0].ctypes.data, long_codes.ctypes.data, codes[1].ctypes.data
+    pair_table = np.int64(pairs.ctypes.data) if kept[3] else np.int64(0)
+    begin = target + kept[0]
+    return _write_sequences(source, n, sequences, found, *tables, pair_table, begin, np.uint64(kept[1]), kept[2]) - target
+
+
+@jit
 def _bits_of(source, n, ranges, begin, table, sequences, counts, many, small):
     """Bits of a block whose bytes outside of the ranges are matched; arguments as of `_parse` and `deflate`."""
     table[:] = 0
@@ -635,24 +645,18 @@ def deflate(data, begin, end, quiet, first, target, room, alone, written, table,
         ranges = ranges[:, :0]
     table[:] = 0
     found = _parse(source, n, ranges, begin, table.ctypes.data, sequences)
-    tables = codes[0].ctypes.data, long_codes.ctypes.data, codes[1].ctypes.data
     # kept[4], kept[5]: bytes of the block that the codes were made for, before and after; 0 where there are no codes.
     if kept[4]:
         # Not to where it is to be: it may become larger than that.
-        at, whole = np.int64(written.ctypes.data), kept[0]
-        copy_bytes(at, head.ctypes.data, whole)
-        pair_table = np.int64(pairs.ctypes.data) if kept[3] else np.int64(0)
-        size = _write_sequences(source, n, sequences, found, *tables, pair_table, at + whole, np.uint64(kept[1]), kept[2]) - at
+        at = np.int64(written.ctypes.data)
+        size = _write_block(source, n, sequences, found, codes, long_codes, pairs, head, kept, at)
         if size <= room and size * kept[4] <= n * (kept[5] + (kept[5] >> WORSE)):
             copy_bytes(target, at, size)
             return size
     kept[4] = 0
     if not _make_codes(source, n, sequences, found, room, not alone, counts, codes, long_codes, small, many, hot, pairs, head, kept):
         return np.int64(0)
-    whole = kept[0]
-    copy_bytes(target, head.ctypes.data, whole)
-    pair_table = np.int64(pairs.ctypes.data) if kept[3] else np.int64(0)
-    size = _write_sequences(source, n, sequences, found, *tables, pair_table, target + whole, np.uint64(kept[1]), kept[2]) - target
+    size = _write_block(source, n, sequences, found, codes, long_codes, pairs, head, kept, target)
     if not alone:
         kept[4], kept[5] = n, size
     return size

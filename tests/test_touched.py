@@ -1,5 +1,7 @@
 """Memory touched ahead: handed out once, whole pieces only, and not beyond what was asked for."""
 
+import weakref
+
 import numpy as np
 
 from gpugenome import arenas, touched
@@ -48,6 +50,15 @@ def test_arenas_take_what_was_touched(monkeypatch):
     first[:] = 1
     too_large[:] = 2
     assert first.all() and first.size == 1000
+
+
+def test_a_piece_goes_with_the_last_of_its_parts():
+    stock = Stock()
+    stock.fill(PIECE_BYTES).join()
+    kept = [stock.take(PIECE_BYTES // 4) for _ in range(4)]
+    piece = weakref.ref(kept[0][0])
+    del kept
+    assert piece() is None
 
 
 def test_a_limit_on_memory_ends_it_quietly(monkeypatch, capfd):

@@ -45,7 +45,6 @@ def command(inputs, table_path, output, reference, index, md5, program, compress
     for path in (*inputs, table_path):
         check_input(path)
     check_output(output, *inputs, table_path, reference)
-    from gpugenome.backend import usable_threads
     from gpugenome.columns import overlapping
     from gpugenome.commands.options import default_memory, read_intervals
     from gpugenome.io.bam import Replay, create_reads, open_reads
@@ -53,6 +52,7 @@ def command(inputs, table_path, output, reference, index, md5, program, compress
     from gpugenome.io.intervals import as_array
     from gpugenome.io.recal_table import read_report
     from gpugenome.io.spill import SpillFolder
+    from gpugenome.pipeline import usable_threads
     from gpugenome.provenance import program_fields
     from gpugenome.steps.applybqsr import ApplyOptions, Recalibrator
 

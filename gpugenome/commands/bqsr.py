@@ -26,7 +26,6 @@ def command(reference, inputs, sites, output, intervals, threads, **options):
     for path in (*inputs, *sites, reference):
         check_input(path)
     check_output(output, *inputs, *sites, reference)
-    from gpugenome.backend import usable_threads
     from gpugenome.commands.options import read_intervals
     from gpugenome.io.bam import open_several
     from gpugenome.io.fasta import Reference
@@ -35,6 +34,7 @@ def command(reference, inputs, sites, output, intervals, threads, **options):
     from gpugenome.io.known_sites import read_sites
     from gpugenome.io.outputs import AtomicOutput
     from gpugenome.io.recal_table import arguments_table, report_text
+    from gpugenome.pipeline import usable_threads
     from gpugenome.steps.bqsr import TableBuilder, TableOptions
 
     n = threads or usable_threads()

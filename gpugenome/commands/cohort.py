@@ -22,7 +22,7 @@ def add(store, gvcfs, reference, threads):
     """Add GVCFs to STORE, which is made if it is not there. All are added, or none."""
     for path in (reference, *gvcfs):
         check_input(path)
-    from gpugenome import backend
+    from gpugenome import pipeline
     from gpugenome.io.cohort import changing
     from gpugenome.io.fasta import Reference
     from gpugenome.progress import log
@@ -38,7 +38,7 @@ def add(store, gvcfs, reference, threads):
             yield found
 
     with changing(store, make=True) as cohort:
-        made = cohort.add(gvcfs, genome.names, genome.lengths, threads or backend.usable_threads(), records)
+        made = cohort.add(gvcfs, genome.names, genome.lengths, threads or pipeline.usable_threads(), records)
         log(f"{sum(len(p.samples) for p in made)} samples added to {store}, which has {len(cohort.samples())} now")
 
 

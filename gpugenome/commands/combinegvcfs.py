@@ -23,7 +23,7 @@ from gpugenome.gatk.defaults import IDLE_JOINT, UNSUPPORTED_COMBINEGVCFS
 def command(reference, variants, output, dbsnp, convert_to_base_pair_resolution, break_bands_at_multiples_of, index, md5, intervals,
             threads, **arguments):  # fmt: skip
     """Combine GVCFs of several samples into one, with the records of GATK CombineGVCFs 4.6.2.0."""
-    from gpugenome import backend
+    from gpugenome import pipeline
     from gpugenome._version import __version__
     from gpugenome.gatk.annotations import joint_annotations
     from gpugenome.gatk.vcf_lines import command_line as command_line_header
@@ -32,7 +32,7 @@ def command(reference, variants, output, dbsnp, convert_to_base_pair_resolution,
     from gpugenome.provenance import command_line
     from gpugenome.steps.combinegvcfs import GvcfCombiner, header_lines
 
-    threads = threads or backend.usable_threads()
+    threads = threads or pipeline.usable_threads()
     chosen = joint_annotations(**arguments)
     inputs, samples, genome, wanted = open_gvcfs(variants, reference, output, intervals, threads, dbsnp)
     band = 1 if convert_to_base_pair_resolution else break_bands_at_multiples_of

@@ -34,12 +34,12 @@ def command(truth, evaluated, reference, bed, truth_sample, eval_sample, pass_on
             check_input(path)
     for path in (json_path, multiqc, differences):
         check_output(path, truth, evaluated)
-    from gpugenome import backend
+    from gpugenome import pipeline
     from gpugenome.io.outputs import AtomicOutput
     from gpugenome.io.variant_text import read_bed, read_variant_text
     from gpugenome.steps.concordance import compare, format_differences, format_multiqc, format_table
 
-    n = threads or backend.usable_threads()
+    n = threads or pipeline.usable_threads()
     contigs = None
     if reference:
         from gpugenome.io.fasta import Reference

@@ -18,9 +18,9 @@ def command(reference, prefix, threads):
     check_input(reference)
     prefix = prefix or reference
     check_output(f"{prefix}.search", reference)
-    from gpugenome.backend import usable_threads
     from gpugenome.io.bwa_index import build_index, pack
     from gpugenome.io.fasta import Reference
+    from gpugenome.pipeline import usable_threads
 
     n = threads or usable_threads()
     build_index(prefix, pack(Reference(reference), n), n)

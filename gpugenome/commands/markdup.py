@@ -82,7 +82,6 @@ def command(
     touch_ahead(inputs, threads, memory)
     from contextlib import ExitStack
 
-    from gpugenome.backend import usable_threads
     from gpugenome.commands.options import default_memory
     from gpugenome.errors import UserError
     from gpugenome.io.bam import Replay, create_reads
@@ -90,6 +89,7 @@ def command(
     from gpugenome.io.metrics import duplicate_metrics_text
     from gpugenome.io.outputs import AtomicOutput, all_or_none
     from gpugenome.io.spill import SpillFolder
+    from gpugenome.pipeline import usable_threads
     from gpugenome.provenance import command_line
     from gpugenome.steps.markdup import DuplicateOptions, Marker, find_duplicates
 

@@ -256,10 +256,10 @@ def touch_ahead(inputs, threads: int | None, memory: int | None) -> None:
     """
     import os
 
+    from gpugenome.pipeline import usable_threads
     from gpugenome.touched import stock
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    if min(threads or cores, cores) > 1:
+    if threads != 1 and usable_threads() > 1:
         inflated = sum(2 * os.path.getsize(i) for i in inputs if os.path.isfile(i))
         stock.fill(min(inflated, (memory or default_memory()) // 8))
 

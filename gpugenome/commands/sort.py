@@ -42,11 +42,11 @@ def command(inputs, output, order, ties, index, md5, compression_level, referenc
         check_input(path)
     check_output(output, *inputs, reference)
     touch_ahead(inputs, threads, memory)
-    from gpugenome.backend import usable_threads
     from gpugenome.commands.options import default_memory
     from gpugenome.io.bam import create_reads, open_several
     from gpugenome.io.headers import htsjdk_header
     from gpugenome.io.spill import SpillFolder
+    from gpugenome.pipeline import usable_threads
     from gpugenome.provenance import program_line
     from gpugenome.steps.sort import sorted_records, write_bins
 

@@ -27,7 +27,7 @@ def named_expressions(names, expressions, name_option: str, expression_option: s
 
 def open_variants(variant, reference, output, intervals, threads, others=()):
     """Check the paths and read the header. Returns (header, contigs, lengths, wanted intervals or None, threads)."""
-    from gpugenome import backend
+    from gpugenome import pipeline
     from gpugenome.commands.options import read_intervals
     from gpugenome.errors import InputError
     from gpugenome.io.variant_records import VariantFile
@@ -36,7 +36,7 @@ def open_variants(variant, reference, output, intervals, threads, others=()):
     for path in paths:
         check_input(path)
     check_output(output, *paths)
-    threads = threads or backend.usable_threads()
+    threads = threads or pipeline.usable_threads()
     header = VariantFile(variant, None, threads, _HEADER_BYTES).header
     names, lengths = list(header.contigs), list(header.contigs.values())
     if reference:
