@@ -1,17 +1,18 @@
 """BGZF blocks: walking, inflating with CRC check, deflating. libdeflate is called from inside nogil kernels.
 
 libdeflate's C functions come from the `deflate` wheel, which happens to export them, or from the system's library.
-Where neither has them, `HAVE_LIBDEFLATE` is False and `gpugenome.io.bgzf` uses zlib in threads instead.
 Source: SAM specification 4.1 (BGZF), RFC 1951/1952.
 """
 
 import ctypes
 import ctypes.util
 
+import llvmlite.binding
 import numpy as np
 from numba import types
 
-from gpugenome.kernels.deflate_cpu import HASH_BITS, HEAD_BYTES, MOST_SEQUENCES, WRITTEN_BYTES, deflate
+from gpugenome.errors import UserError
+from gpugenome.kernels.deflate_cpu import HASH_BITS, HEAD_BYTES, MOST_SEQUENCES, OWN_LEVELS, WRITTEN_BYTES, deflate
 from gpugenome.kernels.launch import jit
 from gpugenome.kernels.memory import copy_bytes, load_u8, load_u16, load_u32, store_u8, store_u16, store_u32
 
@@ -22,7 +23,12 @@ _SMALL = 4096  # bytes of blocks for which libdeflate makes smaller codes
 
 
 def _library():
-    """The shared library that exports libdeflate's functions, or None."""
+    """The shared library that exports libdeflate's functions.
+
+    Raises
+    ------
+    UserError: none does.
+    """
     needed = ("libdeflate_alloc_decompressor", "libdeflate_deflate_decompress", "libdeflate_deflate_compress", "libdeflate_crc32")
     candidates = []
     try:
@@ -39,19 +45,15 @@ def _library():
             continue
         if library is not None and all(hasattr(library, symbol) for symbol in needed):
             return library
-    return None
+    raise UserError("no library exports libdeflate's functions, neither Python's `deflate` nor the system's: pip install deflate==0.9.0")
 
 
 _lib = _library()
-HAVE_LIBDEFLATE = _lib is not None
 
 
 def _external(name, result, *arguments):
     """A C function by name; the name is bound when the machine code is loaded, so the disk cache works."""
-    if HAVE_LIBDEFLATE:
-        import llvmlite.binding
-
-        llvmlite.binding.add_symbol(name, ctypes.cast(getattr(_lib, name), ctypes.c_void_p).value)
+    llvmlite.binding.add_symbol(name, ctypes.cast(getattr(_lib, name), ctypes.c_void_p).value)
     return types.ExternalFunction(name, result(*arguments))
 
 
@@ -173,9 +175,9 @@ def _frame(slot, source, size, deflated):
 def deflate_blocks(data, block_bytes, level, quiet, out, size):
     """Deflate `data` in blocks of block_bytes (the last may be shorter), one after another into `out`.
 
-    Level 0 and blocks that would not fit are stored; level 1 is `deflate_cpu`, for blocks of some size, with codes that those of a call
-    share: their bytes depend on which blocks come in one call. quiet: int64[2, k], where base
-    qualities begin and end in data, in order. out: uint8, SLOT bytes a block. size: int64[blocks], bytes of each finished block.
+    Level 0 and blocks that would not fit are stored; levels 1 and 2 are `deflate_cpu`, for blocks of some size, with codes that those of a
+    call share: their bytes depend on which blocks come in one call. quiet: int64[2, k], where base qualities begin and end in data, in
+    order. out: uint8, SLOT bytes a block. size: int64[blocks], bytes of each finished block.
 
     Returns
     -------
@@ -196,9 +198,9 @@ def deflate_blocks(data, block_bytes, level, quiet, out, size):
         while first < quiet.shape[1] and quiet[1, first] <= begin:
             first += 1
         deflated = np.int64(0)
-        if level == 1 and end - begin >= _SMALL:
-            deflated = deflate(data, begin, end, quiet, first, target + at + 18, room, size.size == 1, written, table, sequences, counts,
-                               codes, long_codes, small, many, hot, pairs, head, kept)  # fmt: skip
+        if 0 < level <= OWN_LEVELS and end - begin >= _SMALL:
+            deflated = deflate(data, begin, end, level, quiet, first, target + at + 18, room, size.size == 1, written, table, sequences,
+                               counts, codes, long_codes, small, many, hot, pairs, head, kept)  # fmt: skip
         elif level > 0:
             deflated = _compress(compressor, source + begin, end - begin, target + at + 18, room)
         size[i] = _frame(target + at, source + begin, end - begin, deflated)

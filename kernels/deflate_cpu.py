@@ -20,13 +20,15 @@ LITERALS, DISTANCES = 286, 30
 END = 256
 LITERAL_LIMIT, DISTANCE_LIMIT, ORDER_LIMIT = 14, 15, 7
 """Longest codes. Four literals of 14 bits and a rest of 7 fit into 64 bits."""
-PATIENCE = 4
-"""The step grows by one every 2^PATIENCE misses."""
+OWN_LEVELS = 2
+"""The levels that are made here: 1 to OWN_LEVELS."""
+PATIENCE = np.array([0, 4, 5], np.int64)
+"""Of a level: the step grows by one every 2^PATIENCE misses."""
 
 LAST_BYTES = 80
 """No match begins so near the end: 64 bytes are compared at once."""
-STEP = 2
-"""Of the places within a match one in so many can be found."""
+STEP = np.array([0, 2, 1], np.int64)
+"""Of a level: of the places within a match one in so many can be found."""
 NO_SYMBOL = 319
 HIGH_OF_PAIRS = np.uint64(0xC000C000C000C000)
 
@@ -76,15 +78,15 @@ def _count(counts, symbol):
 
 
 @jit
-def _parse(source, n, quiet, begin, table, sequences):
+def _parse(source, n, quiet, begin, level, table, sequences):
     """Greedy parse of n bytes at an address into sequences (literals << 32 | length << 16 | distance - 1); returns how many.
 
-    quiet: int64[2, ranges], begins and ends of the ranges without matches, from `begin` on. table: address of uint16[2^HASH_BITS], zeros:
-    the latest place of each hash.
+    level: 1 to OWN_LEVELS. quiet: int64[2, ranges], begins and ends of the ranges without matches, from `begin` on. table: address of
+    uint16[2^HASH_BITS], zeros: the latest place of each hash.
     """
     found, q = 0, 0
     anchor, i, misses = np.int64(0), np.int64(8), np.int64(0)
-    last = n - LAST_BYTES
+    last, patience, step = n - LAST_BYTES, PATIENCE[level], STEP[level]
     stop = min(last, quiet[0, 0] - begin) if quiet.shape[1] else last
     while i < last:
         if i >= stop:
@@ -101,7 +103,7 @@ def _parse(source, n, quiet, begin, table, sequences):
         differing = word ^ load_u64(source + c)
         if differing & np.uint64(0xFFFFFFFFFFFF) != 0 or i - c > FARTHEST:
             misses += 1
-            i += 1 + (misses >> PATIENCE)
+            i += 1 + (misses >> patience)
             continue
         # Lengths are found without loops, which would end where no processor can guess.
         length = trailing_zeros(~equal_bytes_at(source + i, source + c))
@@ -118,8 +120,10 @@ def _parse(source, n, quiet, begin, table, sequences):
         length = min(length + back, np.int64(LONGEST))
         sequences[found] = np.uint64(i - anchor) << np.uint64(32) | np.uint64(length) << np.uint64(16) | np.uint64(i - c + back - 1)
         found += 1
-        for j in range(i + back + 1, min(i + length, last), STEP):
+        j, end = i + back + 1, min(i + length, last)
+        while j < end:
             store_u16(_hash_slot(table, load_u64(source + j)), np.uint16(j))
+            j += step
         i += length
         anchor = i
         misses = 0
@@ -608,29 +612,30 @@ def _write_block(source, n, sequences, found, codes, long_codes, pairs, head, ke
 
 
 @jit
-def _bits_of(source, n, ranges, begin, table, sequences, counts, many, small):
+def _bits_of(source, n, ranges, begin, level, table, sequences, counts, many, small):
     """Bits of a block whose bytes outside of the ranges are matched; arguments as of `_parse` and `deflate`."""
     table[:] = 0
-    found = _parse(source, n, ranges, begin, table.ctypes.data, sequences)
+    found = _parse(source, n, ranges, begin, level, table.ctypes.data, sequences)
     return _count_and_code(source, n, sequences, found, counts, many, small, False)[3]
 
 
 @jit
-def _is_loud(source, n, ranges, begin, table, sequences, counts, many, small):
+def _is_loud(source, n, ranges, begin, level, table, sequences, counts, many, small):
     """Whether matches among base qualities make a block smaller by what is worth their time."""
     if ranges.shape[1] == 0:
         return True
-    quiet = _bits_of(source, n, ranges, begin, table, sequences, counts, many, small)
-    loud = _bits_of(source, n, ranges[:, :0], begin, table, sequences, counts, many, small)
+    quiet = _bits_of(source, n, ranges, begin, level, table, sequences, counts, many, small)
+    loud = _bits_of(source, n, ranges[:, :0], begin, level, table, sequences, counts, many, small)
     return loud + (loud >> GAIN) < quiet
 
 
 @jit
-def deflate(data, begin, end, quiet, first, target, room, alone, written, table, sequences, counts, codes, long_codes, small, many, hot,
-            pairs, head, kept):  # fmt: skip
+def deflate(data, begin, end, level, quiet, first, target, room, alone, written, table, sequences, counts, codes, long_codes, small, many,
+            hot, pairs, head, kept):  # fmt: skip
     """Deflate data[begin:end] (at most 65536 bytes) to an address; bytes written, 0 where `room` may be too small.
 
-    quiet: int64[2, k], where base qualities begin and end in data, in order and apart; those before number `first` end before `begin`.
+    level: 1 to OWN_LEVELS. quiet: int64[2, k], where base qualities begin and end in data, in order and apart; those before number
+    `first` end before `begin`.
     alone: no block follows that could use the codes of this one.
     Work space, of undefined content: written uint8[WRITTEN_BYTES], table uint16[2^HASH_BITS], sequences uint64[MOST_SEQUENCES], counts
     uint32[3, 320], small int64[6, 640], many uint32[4, 256]; and what one call leaves to the next: codes uint32[3, 320], long_codes
@@ -640,11 +645,11 @@ def deflate(data, begin, end, quiet, first, target, room, alone, written, table,
     ranges = quiet[:, first : _ranges_before(quiet, first, end)]
     # kept[6]: 0 before the first block, then 1, or 2 where base qualities are nothing special.
     if kept[6] == 0:
-        kept[6] = 1 + _is_loud(source, min(n, TRIED_BYTES), ranges, begin, table, sequences, counts, many, small)
+        kept[6] = 1 + _is_loud(source, min(n, TRIED_BYTES), ranges, begin, level, table, sequences, counts, many, small)
     if kept[6] == 2:
         ranges = ranges[:, :0]
     table[:] = 0
-    found = _parse(source, n, ranges, begin, table.ctypes.data, sequences)
+    found = _parse(source, n, ranges, begin, level, table.ctypes.data, sequences)
     # kept[4], kept[5]: bytes of the block that the codes were made for, before and after; 0 where there are no codes.
     if kept[4]:
         # Not to where it is to be: it may become larger than that.

@@ -1,5 +1,6 @@
-"""Our own deflate (BGZF level 1): zlib gives back what went in, and the file does not depend on how it was handed over."""
+"""Our own deflate (BGZF levels 1 and 2): zlib gives back what went in, and the file does not depend on how it was handed over."""
 
+import ctypes
 import errno
 import gzip
 import io
@@ -7,10 +8,16 @@ import io
 import numpy as np
 import pytest
 
-from gpugenome.errors import InputError
+from gpugenome.errors import InputError, UserError
 from gpugenome.io.bgzf import BLOCK_BYTES, BgzfWriter, compress
+from gpugenome.kernels import bgzf_cpu
 
 RANDOM = np.random.default_rng(5)
+
+
+@pytest.fixture(params=(1, 2))
+def level(request):
+    return request.param
 
 
 def fibonacci():
@@ -61,28 +68,28 @@ def reads(n):
     return np.concatenate(parts), np.array(quiet, np.int64).T
 
 
-def test_random_mixtures():
+def test_random_mixtures(level):
     """Pieces of all kinds in one block, of random sizes."""
     for _ in range(60):
         kinds = RANDOM.choice(list(INPUTS), int(RANDOM.integers(1, 12)))
         pieces = [INPUTS[k][int(RANDOM.integers(0, 500)) :][: int(RANDOM.integers(0, 30_000))] for k in kinds]
         data = np.concatenate(pieces).astype(np.uint8)
-        assert gzip.decompress(compress(data, 1, 1)) == data.tobytes()
+        assert gzip.decompress(compress(data, level, 1)) == data.tobytes()
 
 
 @pytest.mark.parametrize("name", INPUTS)
-def test_round_trip(name):
+def test_round_trip(name, level):
     data = INPUTS[name].astype(np.uint8)
-    packed = compress(data, 1, 1)
+    packed = compress(data, level, 1)
     assert gzip.decompress(packed) == data.tobytes()
     assert len(packed) < len(compress(data, 0, 1)) + 100
     if name in ("unlike its sample", "six bits"):  # neither stored nor left with the sample's codes
         assert len(packed) < 0.78 * len(data)
 
 
-def written(data, quiet, pieces, threads):
+def written(data, quiet, pieces, threads, level):
     out = io.BytesIO()
-    writer = BgzfWriter(out, "memory", 1, threads)
+    writer = BgzfWriter(out, "memory", level, threads)
     begin = 0
     for end in [*pieces, data.size]:
         if quiet is None:
@@ -95,35 +102,35 @@ def written(data, quiet, pieces, threads):
     return out.getvalue()
 
 
-def test_qualities():
+def test_qualities(level):
     """Where the noisy bytes are known the file is smaller; pieces and threads do not show."""
     data, quiet = reads(20_000)
-    whole = written(data, quiet, [], 1)
+    whole = written(data, quiet, [], 1, level)
     assert gzip.decompress(whole) == data.tobytes()
-    assert len(whole) < 0.97 * len(written(data, None, [], 1))
+    assert len(whole) < 0.97 * len(written(data, None, [], 1, level))
     ends = quiet[1, RANDOM.integers(0, quiet.shape[1], 300)]
     for pieces in (np.unique(ends), np.unique(ends[:3]), [10, 20, 2_300_000]):
-        assert written(data, quiet, [int(p) for p in pieces], 3) == whole
+        assert written(data, quiet, [int(p) for p in pieces], 3, level) == whole
 
 
-def test_qualities_that_repeat():
+def test_qualities_that_repeat(level):
     """Matches among base qualities are looked for where they are worth it: here each is one of a few, though without runs."""
     few = RANDOM.integers(20, 40, (40, 150)).astype(np.uint8)
     rest = RANDOM.integers(0, 4, (20_000, 100)).astype(np.uint8)
     data = np.concatenate([rest, few[RANDOM.integers(0, 40, len(rest))]], axis=1).ravel()
     end = np.arange(1, len(rest) + 1) * 250
-    told = written(data, np.stack([end - 150, end]), [], 2)
+    told = written(data, np.stack([end - 150, end]), [], 2, level)
     assert gzip.decompress(told) == data.tobytes()
-    assert len(told) < 1.01 * len(written(data, None, [], 1)) < 0.5 * len(data)
+    assert len(told) < 1.01 * len(written(data, None, [], 1, level)) < 0.5 * len(data)
 
 
 @pytest.mark.parametrize("blocks", (1, 3))
-def test_codes_for_other_blocks(blocks):
+def test_codes_for_other_blocks(blocks, level):
     """A block unlike the one that its codes were made for gets its own: the file is not much larger than its parts by themselves."""
     kinds = [RANDOM.integers(a, a + 8, blocks * BLOCK_BYTES).astype(np.uint8) for a in (0, 200, 100, 0)]
-    whole = compress(np.concatenate(kinds), 1, 1)
+    whole = compress(np.concatenate(kinds), level, 1)
     assert gzip.decompress(whole) == np.concatenate(kinds).tobytes()
-    assert len(whole) < 1.1 * sum(len(compress(k, 1, 1)) for k in kinds)
+    assert len(whole) < 1.1 * sum(len(compress(k, level, 1)) for k in kinds)
 
 
 @pytest.mark.parametrize("threads", (1, 2))
@@ -141,3 +148,12 @@ def test_failure_to_write(threads):
         for _ in range(3):
             writer.write(RANDOM.integers(0, 256, 40 * BLOCK_BYTES).astype(np.uint8))
         writer.finish()
+
+
+def test_no_libdeflate(monkeypatch):
+    def none(name):
+        raise OSError("no such library")
+
+    monkeypatch.setattr(ctypes, "CDLL", none)
+    with pytest.raises(UserError, match="pip install deflate"):
+        bgzf_cpu._library()

@@ -1,11 +1,13 @@
 """What is written beside reads and how: indexes, MD5 files, compression levels."""
 
+import gzip
 import hashlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pysam
@@ -18,6 +20,7 @@ from fuzz_reads import CONTIGS, Case, Draw, make_reference  # noqa: E402
 from gpugenome.cli import cli  # noqa: E402
 from gpugenome.errors import InputError  # noqa: E402
 from gpugenome.io import bam  # noqa: E402
+from gpugenome.io.bgzf import BLOCK_BYTES  # noqa: E402
 from gpugenome.io.outputs import AtomicOutput, all_or_none  # noqa: E402
 from gpugenome.io.vcf import VariantWriter  # noqa: E402
 
@@ -122,7 +125,7 @@ def test_no_index_of_reads_by_name(demo, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["n.bam"]
 
 
-@pytest.mark.parametrize("level", [0, 1, 2, 9])
+@pytest.mark.parametrize("level", [0, 1, 2, 3, 9])
 def test_levels_and_md5(demo, tmp_path, level):
     out = tmp_path / "s.bam"
     run("sort", "-I", demo / "golden" / "recalibrated.bam", "-O", out, "--ties", "input", "--compression-level", level,
@@ -130,6 +133,17 @@ def test_levels_and_md5(demo, tmp_path, level):
     assert (tmp_path / "s.bam.md5").read_text() == hashlib.md5(out.read_bytes()).hexdigest()
     assert digest(out) == digest(demo / "golden" / "recalibrated.bam")
     pysam.quickcheck(str(out))
+
+
+def test_sizes(demo, tmp_path):
+    """At the default level, 2 as GATK's, the file is smaller than zlib's; each level makes a smaller one than that before."""
+    reads, sizes = demo / "golden" / "recalibrated.bam", []
+    for level in ([], *(["--compression-level", level] for level in (0, 1, 2, 6))):
+        run("sort", "-I", reads, "-O", tmp_path / "s.bam", "--ties", "input", *level)
+        sizes.append((tmp_path / "s.bam").stat().st_size)
+    assert sizes[0] == sizes[3] and sizes[1:] == sorted(sizes[1:], reverse=True) and len(set(sizes)) == 4, sizes
+    data = gzip.decompress(reads.read_bytes())
+    assert sizes[0] < sum(len(zlib.compress(data[i : i + BLOCK_BYTES], 2)) for i in range(0, len(data), BLOCK_BYTES))
 
 
 def test_no_metrics_without_the_reads(demo, tmp_path):

@@ -190,7 +190,7 @@ class _Way:
                     stack.enter_context(AtomicOutput(outputs.table)).write(report_text(table).encode())
                 batches = recalibrated(marked, table, n, outputs.bam is not None).batches()
             if outputs.bam:
-                writer = stack.enter_context(create_reads(outputs.bam, marked.header, 1, n, True, False, genome.path))
+                writer = stack.enter_context(create_reads(outputs.bam, marked.header, 2, n, True, False, genome.path))
                 batches = _written(batches, writer)
             batches = ahead(batches, n)
             if outputs.variants:

@@ -133,8 +133,8 @@ threads = click.option("--threads", type=Threads(), default=None, help="CPU thre
 memory = click.option("--memory", type=Memory(), default=None, help="Memory budget, e.g. 8G.  [default: half of what is free]")
 tmp_dir = click.option("--tmp-dir", "--TMP_DIR", "tmp_dir", type=click.Path(), default=None,
                        help="Folder for spill files.  [default: the system's]")  # fmt: skip
-compression = click.option("--compression-level", "--COMPRESSION_LEVEL", "compression_level", type=click.IntRange(0, 12), default=1,
-                           show_default=True, help="Of BAM; 1 makes smaller files than GATK and Picard by default.")  # fmt: skip
+compression = click.option("--compression-level", "--COMPRESSION_LEVEL", "compression_level", type=click.IntRange(0, 12), default=2,
+                           show_default=True, help="Of BAM: 0 stores, 12 makes the smallest files.")  # fmt: skip
 device = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
     help="Where kernels run; auto takes a GPU where it was measured to gain.",

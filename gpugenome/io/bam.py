@@ -618,7 +618,7 @@ class Writer:
         self._output.__exit__(kind, error, trace)
 
 
-def create_reads(path, header: Header, level: int = 1, threads: int = 2, index: bool = False, md5: bool = False, reference=None) -> Writer:
+def create_reads(path, header: Header, level: int = 2, threads: int = 2, index: bool = False, md5: bool = False, reference=None) -> Writer:
     """Create SAM, BAM or CRAM by the file's extension; "-" and pipes get uncompressed BAM.
 
     level: BGZF compression, 0-12. index: also .bai (.csi, .crai), where the header says coordinate order. md5: also a .md5 file.

@@ -155,8 +155,8 @@ class BgzfWriter:
 
     With several threads the handle is written to by one more of them, so that a failure to write may show in a later call.
 
-    handle: binary file. level: 0 (stored), 1 (our own, kernels/deflate_cpu.py), 2 to 12 (libdeflate). digest: object with `update`, fed
-    with the file's bytes. block_bytes: uncompressed bytes of a block.
+    handle: binary file. level: 0 (stored), 1 and 2 (our own, kernels/deflate_cpu.py), 3 to 12 (libdeflate). digest: object with `update`,
+    fed with the file's bytes. block_bytes: uncompressed bytes of a block.
     """
 
     def __init__(self, handle, path, level=2, threads=2, digest=None, block_bytes=BLOCK_BYTES):
@@ -173,9 +173,9 @@ class BgzfWriter:
     def write(self, data: np.ndarray, quiet=None) -> None:
         """Append bytes (uint8 array, not to be changed any more). Whole blocks are deflated and written as they fill up.
 
-        quiet: int64[2, k], where base qualities begin and end in data, in order; level 1 is faster and smaller when it knows.
+        quiet: int64[2, k], where base qualities begin and end in data, in order; levels 1 and 2 are faster and smaller when they know.
         """
-        if quiet is not None and self.level == 1:
+        if quiet is not None and self.level <= kernel.OWN_LEVELS:
             self._quiet = np.concatenate([self._quiet, quiet + (self._place + self._size)], axis=1)
         # Units begin at the same places of the stream however it is handed over: their blocks have to do with each other.
         missing = self._unit_bytes - self._size
