@@ -6,7 +6,8 @@ FOLDER is made by make_data.py. Each stage's tools read the same inputs (made on
 goes from FASTQ to VCF. Every command is a whole process; wall, user and system seconds come from the kernel (wait4), peak resident
 memory from samples over all processes of the command. Runs of the tools of a stage take turns (A B C A B C ...), one
 warm-up of ours first so that compiled kernels are cached. One JSON line a run with commit, CPU, device; the table printed at the end
-gives medians and the ratio of each tool to ours. `compare.py` compares two commits.
+gives medians and the ratio of each tool to ours. `compare.py` compares two commits. BAM is written at compression level 2 by all, which
+is GATK's, Picard's and our default (by samtools after bwa at its own default).
 Tools that are not installed are left out and named. GATK: environment variable GATK, else ../shared/tools/get-gatk.
 """
 
@@ -74,7 +75,7 @@ _OUTPUT = re.compile(r"(?: -[oOM]| --out-bam| >|sambamba markdup .*?\.bam) ([\w.
 
 
 def measure(command, cwd, log):
-    """Run a shell command; wall, user, sys seconds and the peak resident memory (MB).
+    """Run a shell command; wall, user, sys seconds, the peak resident memory and the size of the largest file that it writes (MB).
 
     What an earlier run left under the names of its outputs is removed first: to replace a file takes longer than to make one.
 
@@ -82,8 +83,9 @@ def measure(command, cwd, log):
     count at the last sample where that is more. wait4's own count is no use: a process starts with that of the one it was forked from.
     """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    for output in _OUTPUT.findall(command):
-        (Path(cwd) / output).unlink(missing_ok=True)
+    outputs = [Path(cwd) / output for output in _OUTPUT.findall(command)]
+    for output in outputs:
+        output.unlink(missing_ok=True)
     started = time.perf_counter()
     with open(log, "wb") as f:
         process = subprocess.Popen(["bash", "-c", "set -euo pipefail; " + command], cwd=cwd, stdin=subprocess.DEVNULL, stdout=f,
@@ -111,6 +113,7 @@ def measure(command, cwd, log):
         "user_s": round(usage.ru_utime, 3),
         "sys_s": round(usage.ru_stime, 3),
         "peak_mb": round(peak),
+        "output_mb": round(max((output.stat().st_size for output in outputs if output.exists()), default=0) / 1e6, 2),
         "exit": process.returncode,
     }
 
@@ -149,7 +152,7 @@ def stages(g, gatk, t, device):
         ("markdup", {
             "gpugenome": f"{g} markdup -I sorted.bam -O ours.markdup.bam -M ours.metrics --threads {t}",
             "picard": f"{gatk} MarkDuplicates {pq} -I sorted.bam -O markdup.bam -M metrics.txt --CREATE_INDEX true",
-            "sambamba": f"sambamba markdup -q -t {t} sorted.bam sambamba.markdup.bam",
+            "sambamba": f"sambamba markdup -q -t {t} -l 2 sorted.bam sambamba.markdup.bam",
         }, "markdup.bam", "picard"),
         ("bqsr", {
             "gpugenome": f"{g} bqsr -R {ref} -I markdup.bam --known-sites {known} -O ours.table --threads {t}",
@@ -184,7 +187,7 @@ def stages(g, gatk, t, device):
                     f"{gatk} HaplotypeCaller {quiet} -R {ref} -I g.recal.bam -O germline.vcf.gz --native-pair-hmm-threads {t}",
             # other callers' way: no recalibration
             "freebayes": f"{bwa} -o f.aligned.bam - && sambamba sort -q -t {t} -m 8G -l 2 -o f.sorted.bam f.aligned.bam && "
-                         f"sambamba markdup -q -t {t} f.sorted.bam f.markdup.bam && freebayes -f {ref} f.markdup.bam > f.vcf",
+                         f"sambamba markdup -q -t {t} -l 2 f.sorted.bam f.markdup.bam && freebayes -f {ref} f.markdup.bam > f.vcf",
         }, "germline.vcf.gz", "gatk"),
     ]  # fmt: skip
 
@@ -211,17 +214,18 @@ def make_inputs(table, upto, work, gatk, ours):
 
 def print_table(rows):
     """Medians of each stage and tool, and wall seconds over ours."""
-    print(f"{'stage':10} {'tool':10} {'runs':>4} {'wall s':>8} {'min':>8} {'max':>8} {'user s':>8} {'peak MB':>8} {'x ours':>7}")
+    print(f"{'stage':10} {'tool':10} {'runs':>4} {'wall s':>8} {'min':>8} {'max':>8} {'user s':>8} {'peak MB':>8} {'MB out':>8} "
+          f"{'x ours':>7}")  # fmt: skip
     for stage in dict.fromkeys(r["stage"] for r in rows):
         good = [r for r in rows if r["stage"] == stage and not r["exit"]]
         mine = [r["wall_s"] for r in good if r["tool"] == "gpugenome"]
         for tool in dict.fromkeys(r["tool"] for r in good):
             own = [r for r in good if r["tool"] == tool]
-            mid = {k: statistics.median(r[k] for r in own) for k in ("wall_s", "user_s", "peak_mb")}
+            mid = {k: statistics.median(r[k] for r in own) for k in ("wall_s", "user_s", "peak_mb", "output_mb")}
             wall = [r["wall_s"] for r in own]
             ratio = f"{mid['wall_s'] / statistics.median(mine):7.1f}" if mine else "      -"
             print(f"{stage:10} {tool:10} {len(own):4} {mid['wall_s']:8.2f} {min(wall):8.2f} {max(wall):8.2f} {mid['user_s']:8.2f} "
-                  f"{mid['peak_mb']:8.0f} {ratio}")  # fmt: skip
+                  f"{mid['peak_mb']:8.0f} {mid['output_mb']:8.2f} {ratio}")  # fmt: skip
 
 
 def main():

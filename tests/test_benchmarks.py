@@ -41,12 +41,14 @@ def test_measure(tmp_path):
     assert one["exit"] == two["exit"] == 0 and one["wall_s"] >= 0.5
     assert one["peak_mb"] >= 60 and two["peak_mb"] >= one["peak_mb"] + 40
     assert harness.measure("false | true", tmp_path, tmp_path / "log")["exit"] == 1
+    (tmp_path / "old").write_bytes(bytes(5_000_000))
+    assert harness.measure("test ! -e old && head -c 40000 /dev/zero > new; true -o old", tmp_path, tmp_path / "log")["output_mb"] == 0.04
 
 
 def test_medians_of_two_commits(tmp_path, capsys):
     rows = [
         {"commit": c, "stage": "sort", "tool": tool, "data": "d", "threads": 2, "device": "none", "wall_s": w, "user_s": w, "peak_mb": 5,
-         "exit": e}
+         "output_mb": 7, "exit": e}
         for c, tool, w, e in [("aaa", "gpugenome", 2.0, 0), ("aaa", "gpugenome", 4.0, 0), ("aaa", "gpugenome", 9.0, 0),
                               ("aaa", "gpugenome", 99.0, 1), ("aaa", "picard", 20.0, 0), ("bbb", "gpugenome", 2.0, 0)]
     ]  # fmt: skip
