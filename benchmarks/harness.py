@@ -7,7 +7,8 @@ goes from FASTQ to VCF. Every command is a whole process; wall, user and system 
 memory from samples over all processes of the command. Runs of the tools of a stage take turns (A B C A B C ...), one
 warm-up of ours first so that compiled kernels are cached. One JSON line a run with commit, CPU, device; the table printed at the end
 gives medians and the ratio of each tool to ours. `compare.py` compares two commits. BAM is written at compression level 2 by all, which
-is GATK's, Picard's and our default (by samtools after bwa at its own default).
+is GATK's, Picard's and our default (by samtools after bwa and sambamba markdup at their own, and by the latter also at 2 and, where its
+file has about the size of ours, at 4).
 Tools that are not installed are left out and named. GATK: environment variable GATK, else ../shared/tools/get-gatk.
 """
 
@@ -152,7 +153,9 @@ def stages(g, gatk, t, device):
         ("markdup", {
             "gpugenome": f"{g} markdup -I sorted.bam -O ours.markdup.bam -M ours.metrics --threads {t}",
             "picard": f"{gatk} MarkDuplicates {pq} -I sorted.bam -O markdup.bam -M metrics.txt --CREATE_INDEX true",
-            "sambamba": f"sambamba markdup -q -t {t} -l 2 sorted.bam sambamba.markdup.bam",
+            "sambamba": f"sambamba markdup -q -t {t} sorted.bam sambamba.markdup.bam",
+            "sambamba-l2": f"sambamba markdup -q -t {t} -l 2 sorted.bam sambamba.l2.bam",
+            "sambamba-l4": f"sambamba markdup -q -t {t} -l 4 sorted.bam sambamba.l4.bam",
         }, "markdup.bam", "picard"),
         ("bqsr", {
             "gpugenome": f"{g} bqsr -R {ref} -I markdup.bam --known-sites {known} -O ours.table --threads {t}",
@@ -195,7 +198,7 @@ def stages(g, gatk, t, device):
 def installed(commands, gatk, ours):
     """The commands whose programs are there, and the tools that are not."""
     program = {"picard": gatk, "gatk": gatk, "gpugenome": ours.split()[0]}
-    usable = {tool: c for tool, c in commands.items() if shutil.which(program.get(tool, tool) or "")}
+    usable = {tool: c for tool, c in commands.items() if shutil.which(program.get(tool, tool.split("-l")[0]) or "")}
     return usable, [tool for tool in commands if tool not in usable]
 
 
