@@ -1,5 +1,6 @@
 """The benchmark harness: what it measures, and that the commands it gives exist with their options."""
 
+import gzip
 import importlib
 import json
 import os
@@ -81,3 +82,13 @@ def check_device_cases():
 @pytest.mark.simulator
 def test_device_compares_bits():
     in_simulator("test_benchmarks", "check_device_cases()")
+
+
+def test_bgzf_rates(demo, tmp_path):
+    done = subprocess.run([sys.executable, harness.ROOT / "benchmarks" / "bgzf_rates.py", demo / "golden" / "recalibrated.bam", "--runs", "1",
+                           "--threads", "2", "--out", tmp_path / "rates.jsonl"], capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    row = json.loads((tmp_path / "rates.jsonl").read_text())
+    with gzip.open(demo / "golden" / "recalibrated.bam") as f:
+        assert row["inflated_mb"] == round(len(f.read()) / 1e6, 2)
+    assert 0 < row["output_mb"] < row["inflated_mb"] and row["inflate_s"] > 0 and row["deflate_s"] > 0
