@@ -78,7 +78,8 @@ _OUTPUT = re.compile(r"(?: -[oOM]| --out-bam| >|sambamba markdup .*?\.bam) ([\w.
 def measure(command, cwd, log):
     """Run a shell command; wall, user, sys seconds, the peak resident memory and the size of the largest file that it writes (MB).
 
-    What an earlier run left under the names of its outputs is removed first: to replace a file takes longer than to make one.
+    What an earlier run left under the names of its outputs is removed first: to replace a file takes longer than to make one. What other
+    runs wrote is brought to the disk first: the system would do that meanwhile.
 
     The peak is that of all processes of the command together, sampled ten times a second, or of its largest one by the kernel's
     count at the last sample where that is more. wait4's own count is no use: a process starts with that of the one it was forked from.
@@ -87,6 +88,7 @@ def measure(command, cwd, log):
     outputs = [Path(cwd) / output for output in _OUTPUT.findall(command)]
     for output in outputs:
         output.unlink(missing_ok=True)
+    os.sync()
     started = time.perf_counter()
     with open(log, "wb") as f:
         process = subprocess.Popen(["bash", "-c", "set -euo pipefail; " + command], cwd=cwd, stdin=subprocess.DEVNULL, stdout=f,

@@ -85,10 +85,11 @@ def test_device_compares_bits():
 
 
 def test_bgzf_rates(demo, tmp_path):
-    done = subprocess.run([sys.executable, harness.ROOT / "benchmarks" / "bgzf_rates.py", demo / "golden" / "recalibrated.bam", "--runs", "1",
-                           "--threads", "2", "--out", tmp_path / "rates.jsonl"], capture_output=True, text=True)  # fmt: skip
+    reads, rows = demo / "golden" / "recalibrated.bam", tmp_path / "rates.jsonl"
+    program = [sys.executable, harness.ROOT / "benchmarks" / "bgzf_rates.py", reads, "--runs", "1", "--threads", "2", "--out", rows]
+    done = subprocess.run(program, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    row = json.loads((tmp_path / "rates.jsonl").read_text())
-    with gzip.open(demo / "golden" / "recalibrated.bam") as f:
+    row = json.loads(rows.read_text())
+    with gzip.open(reads) as f:
         assert row["inflated_mb"] == round(len(f.read()) / 1e6, 2)
     assert 0 < row["output_mb"] < row["inflated_mb"] and row["inflate_s"] > 0 and row["deflate_s"] > 0
