@@ -141,7 +141,8 @@ def test_sizes(demo, tmp_path):
     for level in ([], *(["--compression-level", level] for level in (0, 1, 2, 6))):
         run("sort", "-I", reads, "-O", tmp_path / "s.bam", "--ties", "input", *level)
         sizes.append((tmp_path / "s.bam").stat().st_size)
-    assert sizes[0] == sizes[3] and sizes[1:] == sorted(sizes[1:], reverse=True) and len(set(sizes)) == 4, sizes
+    # the level is in the command line of the header, which moves the blocks
+    assert sizes[0] == pytest.approx(sizes[3], rel=0.001) and sizes[1:] == sorted(set(sizes[1:]), reverse=True), sizes
     data = gzip.decompress(reads.read_bytes())
     assert sizes[0] < sum(len(zlib.compress(data[i : i + BLOCK_BYTES], 2)) for i in range(0, len(data), BLOCK_BYTES))
 
