@@ -69,15 +69,15 @@ def component_cases(out, folder):
         more = fasta if path.suffix == ".cram" else []
         assume = [] if sort_order(path) in ("coordinate", "queryname") else ["--ASSUME_SORT_ORDER", "queryname"]
         for kind, options in _MARKDUP.items():
-            arguments = ["-I", path, "-O", out / "m.bam", "-M", out / "m.metrics", *options, *assume, *more]
-            cases[f"markdup {kind}: {name}"] = "MarkDuplicates", [*arguments, *_SILENT], ["markdup", *arguments], ["m.bam", "m.metrics"]
+            arguments = ["-I", path, "-O", out / "m.bam", "-M", out / "m.metrics", *options, *assume, *more, *_SILENT]
+            cases[f"markdup {kind}: {name}"] = "MarkDuplicates", arguments, ["markdup", *arguments], ["m.bam", "m.metrics"]
         for order in ("coordinate", "queryname"):
             for kind in ("bam", "sam"):
-                arguments = ["-I", path, "-O", out / f"s.{kind}", "-SO", order, *more]
-                cases[f"sort {order} {kind}: {name}"] = "SortSam", [*arguments, *_SILENT], ["sort", *arguments], [f"s.{kind}"]
+                arguments = ["-I", path, "-O", out / f"s.{kind}", "-SO", order, *more, *_SILENT]
+                cases[f"sort {order} {kind}: {name}"] = "SortSam", arguments, ["sort", *arguments], [f"s.{kind}"]
     merged = [x for i in (1, 2, 3) for x in ("-I", COMPONENTS / "mark_duplicates" / f"merge{i}.sam")]
-    arguments = [*merged, "-O", out / "m.bam", "-M", out / "m.metrics"]
-    cases["markdup of three files"] = "MarkDuplicates", [*arguments, *_SILENT], ["markdup", *arguments], ["m.bam", "m.metrics"]
+    arguments = [*merged, "-O", out / "m.bam", "-M", out / "m.metrics", *_SILENT]
+    cases["markdup of three files"] = "MarkDuplicates", arguments, ["markdup", *arguments], ["m.bam", "m.metrics"]
     bqsr = COMPONENTS / "base_recalibrator"
     known = ["--known-sites", folder / "dbsnp_132.b37.excluding_sites_after_129.chr17_69k_70k.vcf.gz"]
     both = [*known, "--known-sites", folder / "bqsr.fakeSitesForTesting.b37.chr17.vcf.gz"]

@@ -129,7 +129,7 @@ def commands(case, folder, inputs):
     for order in ("coordinate", "queryname"):
         name = f"{order}.bam"
         out.append((f"sort {order}", "SortSam", ["-I", reads, "-O", f / name, "-SO", order, *silent],
-                    ["sort", "-I", reads, "-O", f / name, "--sort-order", order], [name]))  # fmt: skip
+                    ["sort", "-I", reads, "-O", f / name, "--sort-order", order, *silent], [name]))  # fmt: skip
     for stage, source, options, more in (("markdup", i / "coordinate.bam", case.markdup, []),
                                          ("markdup grouped", reads, case.grouped, ["--ASSUME_SORT_ORDER", "queryname"]),
                                          ("markdup queryname", i / "queryname.bam", case.grouped, [])):  # fmt: skip
@@ -137,7 +137,7 @@ def commands(case, folder, inputs):
         chosen = [x for k, v in options.items() for x in ("--" + k, v)] + more
         files = ["-I", source, "-O", f / names[0], "-M", f / names[1], *chosen]
         index, our_index = (["--CREATE_INDEX", "true"], ["--create-output-bam-index"]) if stage == "markdup" else ([], [])
-        out.append((stage, "MarkDuplicates", [*files, *silent, *index], ["markdup", *files, *our_index], names))
+        out.append((stage, "MarkDuplicates", [*files, *silent, *index], ["markdup", *files, *silent, *our_index], names))
     files = ["-I", i / "markdup.bam", "-R", case.folder.parent / "reference.fa", *known, "-O", f / "recal.table", *case.bqsr]
     out.append(("bqsr", "BaseRecalibrator", files, ["bqsr", *files], ["recal.table"]))
     files = ["-I", i / "markdup.bam", "-bqsr", i / "recal.table", "-O", f / "recal.bam", *case.apply]

@@ -22,7 +22,10 @@ from gpugenome.kernels.memory import (
 )
 
 OK, SHORT_BLOCK, FIELDS_TOO_LONG, BAD_REFERENCE, BAD_NAME, BAD_CIGAR, BAD_QUALITY, BAD_MATE, BAD_PLACE, BAD_TAGS = range(10)
-PROBLEMS = 16
+UNPAIRED_WITH_MATE, MATE_WITHOUT_CONTIG, MATE_WITHOUT_POSITION, MATE_NOWHERE, NEITHER_END = range(10, 15)
+UNMAPPED_ALIGNMENT, NO_ALIGNMENT, WITHOUT_CONTIG, WITHOUT_POSITION = range(15, 19)
+"""Of `contradiction`."""
+PROBLEMS = 32
 """What `parse_records` finds wrong, and more than the number of such things."""
 
 AHEAD = 8
@@ -204,6 +207,37 @@ def _check_fields(a, size, contig_length):
 
 
 @jit
+def contradiction(a):
+    """What in the flags and places of the record at an address, and in those that it has of its mate, contradicts the rest, or OK.
+
+    Source: htsjdk SAMRecord.isValid, by which Picard refuses records where it is to be strict.
+    """
+    flag = np.int64(load_u16(a + 18))
+    ref_id, pos, mate_ref_id, mate_pos = load_i32(a + 4), load_i32(a + 8), load_i32(a + 24), load_i32(a + 28)
+    if not flag & 1:
+        if flag & (2 | 8 | 32 | 64 | 128) or mate_ref_id >= 0:
+            return UNPAIRED_WITH_MATE
+    elif mate_ref_id >= 0 and mate_pos < 0:
+        return MATE_WITHOUT_POSITION
+    elif mate_ref_id < 0 and mate_pos < 0 and not flag & 8:
+        return MATE_NOWHERE
+    elif not flag & (64 | 128):
+        return NEITHER_END
+    if mate_ref_id < 0 and mate_pos >= 0:
+        return MATE_WITHOUT_CONTIG
+    if flag & 4:
+        if flag & (256 | 2048) or load_u8(a + 13):
+            return UNMAPPED_ALIGNMENT
+    elif ref_id < 0 or load_u16(a + 16) == 0:
+        return NO_ALIGNMENT
+    if ref_id < 0 and pos >= 0:
+        return WITHOUT_CONTIG
+    if ref_id >= 0 and pos < 0:
+        return WITHOUT_POSITION
+    return OK
+
+
+@jit
 def _place_in(value, names, name_offset, guess):
     """Which of the names (uint8 by int64 name_offset) the text (up to its NUL) at an address is, -2 for none; `guess` is tried first."""
     name_base = address_of(names)
@@ -222,10 +256,10 @@ def _place_in(value, names, name_offset, guess):
 
 @jit
 def parse_records(begin, end, data, offset, contig_length, names, name_offset, ref_id, pos, mapq, flag, mate_ref_id, mate_pos, tlen,
-                  name_length, n_cigar, seq_length, read_group):  # fmt: skip
+                  name_length, n_cigar, seq_length, read_group, strict):  # fmt: skip
     """Check records begin..end and write their fixed fields and read groups as columns (dtypes of `ReadBatch`).
 
-    contig_length: int64[contigs]. names, name_offset: the IDs of the read groups, ragged (uint8, int64).
+    strict: also by `contradiction`. contig_length: int64[contigs]. names, name_offset: the IDs of the read groups, ragged (uint8, int64).
 
     Returns
     -------
@@ -237,6 +271,8 @@ def parse_records(begin, end, data, offset, contig_length, names, name_offset, r
         a = base + offset[i]
         stop = base + offset[i + 1]
         status, tags = _check_fields(a, stop - a, contig_length)
+        if status == OK and strict:
+            status = contradiction(a)
         if status != OK:
             return PROBLEMS * i + status
         tag = _walk_tags(tags, stop, 82, 71)  # RG

@@ -3,21 +3,26 @@
 import gzip
 import os
 import struct
+import sys
+from pathlib import Path
 
 import numpy as np
 import pysam
 import pytest
 from test_sort_markdup import run
 
-from gpugenome.cli import cli
-from gpugenome.errors import InputError, UserError
-from gpugenome.io.bam import open_reads
-from gpugenome.io.bgzf import EOF_BLOCK, BgzfReader, compress
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
+import strict_reads  # noqa: E402
+
+from gpugenome.cli import cli  # noqa: E402
+from gpugenome.errors import InputError, UserError  # noqa: E402
+from gpugenome.io.bam import open_reads  # noqa: E402
+from gpugenome.io.bgzf import EOF_BLOCK, BgzfReader, compress  # noqa: E402
 
 HEADER = "@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:c1\tLN:1000\n@SQ\tSN:c2\tLN:500\n@RG\tID:g\tSM:s\tLB:l\tPL:ILLUMINA\n"
 BASES = "ACGTACGTAC"
 QUAL = "IIIIIIIIII"
-REF_ID, POS, N_CIGAR, SEQ_LENGTH, MATE_REF, MATE_POS = 4, 8, 16, 20, 24, 28
+REF_ID, POS, MAPQ, N_CIGAR, FLAG, SEQ_LENGTH, MATE_REF, MATE_POS = 4, 8, 13, 16, 18, 20, 24, 28
 
 
 def row(name, flag=0, contig="c1", pos=100, cigar="10M", mate="*\t0\t0", tags="RG:Z:g\tNM:i:0"):
@@ -73,11 +78,11 @@ def test_the_sound_file_is_accepted(tmp_path):
             assert [r.query_name for r in f.fetch(until_eof=True)] == ["a", "b", "p", "p"]
 
 
-def poke(kind, at, value):
-    """A change of one number of record 3."""
+def poke(kind, at, *values):
+    """A change of one number of record 3, or of some that follow each other."""
 
     def change(data, start):
-        struct.pack_into(kind, data, start + at, value)
+        struct.pack_into(kind, data, start + at, *values)
 
     return change
 
@@ -123,6 +128,48 @@ def test_record_that_contradicts_itself_or_the_header(tmp_path, command, what):
     write(tmp_path / "bad.bam", data)
     text = refused(command, tmp_path / "bad.bam", tmp_path)
     assert says in text and ": record 3 (" in text
+
+
+def unmapped_nowhere(data, start):
+    for kind, at, value in (("B", MAPQ, 0), ("<H", FLAG, 99 | 4), ("<i", REF_ID, -1)):
+        poke(kind, at, value)(data, start)
+
+
+CONTRADICTIONS = {  # of record 3, whose flag is 99: what Picard refuses where it is to be strict
+    "not paired": (poke("<H", FLAG, 98), "it is not paired, but has a flag of pairs or a contig of its mate"),
+    "mate without contig": (poke("<i", MATE_REF, -1), "its mate has a position, but no contig"),
+    "mate without position": (poke("<i", MATE_POS, -1), "its mate has a contig, but no position"),
+    "mate nowhere": (poke("<ii", MATE_REF, -1, -1), "its mate is mapped, but has no contig"),
+    "neither end": (poke("<H", FLAG, 35), "it is paired, but neither the first nor the second of its pair"),
+    "secondary and unmapped": (poke("<H", FLAG, 99 | 4 | 256), "it is unmapped, but secondary, supplementary or with a mapping quality"),
+    "unmapped with a quality": (poke("<H", FLAG, 99 | 4), "it is unmapped, but secondary, supplementary or with a mapping quality"),
+    "mapped nowhere": (poke("<ii", REF_ID, -1, -1), "it is mapped, but has no contig or no CIGAR"),
+    "position without contig": (unmapped_nowhere, "it has a position, but no contig"),
+    "contig without position": (poke("<i", POS, -1), "it has a contig, but no position"),
+}
+
+
+@pytest.mark.parametrize("command", ["sort", "markdup"])
+@pytest.mark.parametrize("what", CONTRADICTIONS)
+def test_flags_and_mates_that_contradict(tmp_path, command, what):
+    """They are refused unless it is said that they are to be taken, as by Picard."""
+    change, says = CONTRADICTIONS[what]
+    data, starts = bam_bytes(tmp_path, sound(), HEADER.replace("SO:coordinate", "SO:unsorted"))
+    change(data, starts[2])
+    write(tmp_path / "bad.bam", data)
+    more = ["--assume-sort-order", "queryname"] if command == "markdup" else []
+    text = refused(command, tmp_path / "bad.bam", tmp_path, *more)
+    assert text.endswith(f"bad.bam: record 3 (p): {says} (--VALIDATION_STRINGENCY SILENT takes it)")
+    run(command, "-I", tmp_path / "bad.bam", "-O", tmp_path / "s.bam", "--VALIDATION_STRINGENCY", "SILENT", *more)
+    with pysam.AlignmentFile(str(tmp_path / "s.bam")) as f:
+        assert len(list(f.fetch(until_eof=True))) == 4
+
+
+def test_every_combination_of_flags_and_places():
+    """What Picard said of each (`benchmarks/strict_reads.py`): 32,324 of 32,768 are refused."""
+    refused = strict_reads.ours(*strict_reads.records())
+    assert refused.sum() == 32324
+    assert strict_reads.digest(refused) == "1e9c61314b9219b4a2d5d4220172ec1fb7d442a7c979180b46ba53856393c955"
 
 
 def test_block_sizes_of_records(tmp_path):
@@ -198,7 +245,7 @@ def test_read_group_that_the_header_lacks(tmp_path):
 )  # fmt: skip
 def test_lines_of_sam(tmp_path, command, wrong, says):
     bad = tmp_path / "bad.sam"
-    bad.write_text(HEADER + row("u", 4, cigar="*") + row("a") + wrong + row("c"))
+    bad.write_text(HEADER + row("u", 4, cigar="*").replace("\t60\t", "\t0\t") + row("a") + wrong + row("c"))
     text = refused(command, bad, tmp_path)
     assert text.startswith(f"{bad}: line 7: cannot be read as SAM or CRAM: ") and says in text
 

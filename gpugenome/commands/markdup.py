@@ -10,6 +10,7 @@ from gpugenome.commands.options import (
     memory,
     reads_in,
     reads_out,
+    stringency,
     switch,
     threads,
     tmp_dir,
@@ -65,12 +66,14 @@ def _value(name, help, short=None, **more):
 @switch("--create-output-bam-md5", "--CREATE_MD5_FILE", "md5", text="Also write .md5.")
 @compression
 @click.option("--reference", "--REFERENCE_SEQUENCE", "-R", "reference", type=click.Path(), help="Reference, for CRAM.")
+@stringency
 @threads
 @memory
 @tmp_dir
 def command(
-    inputs, output, metrics, assume_sort_order, assume_sorted, index, md5, compression_level, reference, threads, memory, tmp_dir, **picard
-):
+    inputs, output, metrics, assume_sort_order, assume_sorted, index, md5, compression_level, reference, stringency, threads, memory,
+    tmp_dir, **picard,
+):  # fmt: skip
     """Mark duplicates, with the flags, tags and metrics of Picard MarkDuplicates 3.4.0.
 
     The input is coordinate-sorted or grouped by read name; what its header says counts, or --assume-sort-order.
@@ -107,7 +110,7 @@ def command(
     with ExitStack() as stack:
         spill = stack.enter_context(SpillFolder(tmp_dir))
         budget = memory or default_memory()
-        reads = Replay(inputs, reference, n, spill, budget)
+        reads = Replay(inputs, reference, n, spill, budget, strict=stringency == "STRICT")
         order = assume_sort_order or reads.header.sort_order
         if order not in ("coordinate", "queryname"):
             raise UserError(f"{inputs[0]}: is sorted by {order!r}, expected coordinate or queryname (or say --assume-sort-order queryname "

@@ -135,6 +135,11 @@ tmp_dir = click.option("--tmp-dir", "--TMP_DIR", "tmp_dir", type=click.Path(), d
                        help="Folder for spill files.  [default: the system's]")  # fmt: skip
 compression = click.option("--compression-level", "--COMPRESSION_LEVEL", "compression_level", type=click.IntRange(0, 12), default=2,
                            show_default=True, help="Of BAM: 0 stores, 12 makes the smallest files.")  # fmt: skip
+stringency = click.option(
+    "--validation-stringency", "--VALIDATION_STRINGENCY", "stringency", type=click.Choice(["STRICT", "LENIENT", "SILENT"]),
+    default="STRICT", show_default=True,
+    help="STRICT refuses reads whose flags and places, or their mates' places, contradict each other; the others take them.",
+)  # fmt: skip
 device = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
     help="Where kernels run; auto takes a GPU where it was measured to gain.",

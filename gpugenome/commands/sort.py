@@ -10,6 +10,7 @@ from gpugenome.commands.options import (
     memory,
     reads_in,
     reads_out,
+    stringency,
     switch,
     threads,
     tmp_dir,
@@ -30,10 +31,11 @@ from gpugenome.gatk.defaults import IDLE_SORTSAM, UNSUPPORTED_SORTSAM
 @switch("--create-output-bam-md5", "--CREATE_MD5_FILE", "md5", text="Also write .md5.")
 @compression
 @click.option("--reference", "--REFERENCE_SEQUENCE", "-R", "reference", type=click.Path(), help="Reference, for CRAM.")
+@stringency
 @threads
 @memory
 @tmp_dir
-def command(inputs, output, order, ties, index, md5, compression_level, reference, threads, memory, tmp_dir):
+def command(inputs, output, order, ties, index, md5, compression_level, reference, stringency, threads, memory, tmp_dir):
     """Sort alignments, with the order of Picard SortSam (or samtools) to the last tie.
 
     Several inputs are sorted into one output. Beyond --memory sorted runs are spilled to --tmp-dir.
@@ -51,7 +53,7 @@ def command(inputs, output, order, ties, index, md5, compression_level, referenc
     from gpugenome.steps.sort import sorted_records, write_bins
 
     n = threads or usable_threads()
-    reads = open_several(inputs, reference, n)
+    reads = open_several(inputs, reference, n, stringency == "STRICT")
     programs = program_line(reads.header.text, "gpugenome sort")
     header = htsjdk_header(reads.header, {"natural": "queryname"}.get(order, order), None, programs)
     with SpillFolder(tmp_dir) as spill, create_reads(output, header, compression_level, n, index, md5, reference) as out:

@@ -61,7 +61,6 @@ IDLE_SORTSAM = {
     "showHidden": ("", bool),
     "USE_JDK_DEFLATER": ("use_jdk_deflater", bool),
     "USE_JDK_INFLATER": ("use_jdk_inflater", bool),
-    "VALIDATION_STRINGENCY": ("", ("STRICT", "LENIENT", "SILENT")),
     "VERBOSITY": ("", _LEVELS),
 }
 IDLE_MARKDUPLICATES = {

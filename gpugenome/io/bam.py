@@ -50,16 +50,25 @@ _PROBLEMS = {
     kernel.BAD_PLACE: "it begins beyond the end of its contig",
     kernel.BAD_MATE: "its mate lies on a contig that is not in the header, or beyond the contig's end",
     kernel.BAD_TAGS: "its tags do not end where the record does",
+    kernel.UNPAIRED_WITH_MATE: "it is not paired, but has a flag of pairs or a contig of its mate",
+    kernel.MATE_WITHOUT_CONTIG: "its mate has a position, but no contig",
+    kernel.MATE_WITHOUT_POSITION: "its mate has a contig, but no position",
+    kernel.MATE_NOWHERE: "its mate is mapped, but has no contig",
+    kernel.NEITHER_END: "it is paired, but neither the first nor the second of its pair",
+    kernel.UNMAPPED_ALIGNMENT: "it is unmapped, but secondary, supplementary or with a mapping quality",
+    kernel.NO_ALIGNMENT: "it is mapped, but has no contig or no CIGAR",
+    kernel.WITHOUT_CONTIG: "it has a position, but no contig",
+    kernel.WITHOUT_POSITION: "it has a contig, but no position",
 }
 _CRAM_END, _CRAM_END_BYTES = b"\x0f\xe0EOF", 38
 """What tells the empty container that ends a CRAM, and the most bytes it has. Source: CRAM specification 9."""
 
 
-def batch_from_records(data, offset, header: Header, path="records", first_record=0, threads=1, empty=np.empty) -> ReadBatch:
+def batch_from_records(data, offset, header: Header, path="records", first_record=0, threads=1, empty=np.empty, strict=False) -> ReadBatch:
     """Decode and check records.
 
     data: uint8, BAM records back to back. offset: int64[n+1]. first_record: number of the first one in its file, for messages.
-    empty: makes the columns.
+    empty: makes the columns. strict: see `Reader`.
 
     Raises
     ------
@@ -73,14 +82,15 @@ def batch_from_records(data, offset, header: Header, path="records", first_recor
     lengths = np.asarray(header.contig_lengths, np.int64)
     names, name_offset = text_values([g.get("ID", "") for g in header.read_groups])
     columns = {name: empty(n, dtype) for name, dtype in [*FIXED.items(), ("read_group", np.int32)]}
-    bad = run_chunks(kernel.parse_records, n, threads, data, offset, lengths, names, name_offset, *columns.values())
+    bad = run_chunks(kernel.parse_records, n, threads, data, offset, lengths, names, name_offset, *columns.values(), strict)
     bad = min((r for r in bad if r >= 0), default=-1)
     if bad >= 0:
         i, problem = divmod(bad, kernel.PROBLEMS)
         name = (
             bytes(data[offset[i] + 36 : offset[i] + 36 + max(0, int(data[offset[i] + 12]) - 1)]).split(b"\0")[0].decode("ascii", "replace")
         )
-        raise InputError(path, _PROBLEMS[problem], f"{place(i)} ({name})")
+        hint = " (--VALIDATION_STRINGENCY SILENT takes it)" if problem >= kernel.UNPAIRED_WITH_MATE else ""
+        raise InputError(path, _PROBLEMS[problem] + hint, f"{place(i)} ({name})")
     batch = ReadBatch(data, offset, **columns)
     unknown = np.flatnonzero(batch.read_group == -2)
     if len(unknown):
@@ -162,10 +172,14 @@ def _samtools_view(arguments, **streams):
 
 
 class Reader:
-    """Alignments of one file: `.header`, and batches of records. Made by `open_reads`."""
+    """Alignments of one file: `.header`, and batches of records. Made by `open_reads`.
 
-    def __init__(self, path, reference=None, threads=2):
-        self.path, self.threads, self._reference = os.fspath(path), threads, reference
+    strict: records whose flags and places, or what they have of their mates', contradict each other are refused, as by Picard where
+    VALIDATION_STRINGENCY is STRICT.
+    """
+
+    def __init__(self, path, reference=None, threads=2, strict=False):
+        self.path, self.threads, self._reference, self._strict = os.fspath(path), threads, reference, strict
         self._child = self._errors = None
         self._tail = b""  # of a stream that is given to htslib
         stream = sys.stdin.buffer if self.path in ("-", "/dev/stdin") else None
@@ -280,7 +294,15 @@ class Reader:
         raise InputError(self.path, "is truncated inside its header")
 
     def _to_batch(self, data, offset):
-        batch = batch_from_records(data, offset, self.header, self.path, self._count, self.threads, self._columns.empty)
+        try:
+            batch = batch_from_records(data, offset, self.header, self.path, self._count, self.threads, self._columns.empty, self._strict)
+        except InputError:
+            if not self.is_bam:
+                # htslib may have made of a line that it complains of what is wrong with the record.
+                for _ in self._chunks:
+                    pass
+                self._check_child()
+            raise
         self._count += len(batch)
         return htsjdk_long_cigars(batch if self.is_bam else htsjdk_tags(batch, self.threads), self.threads)
 
@@ -380,21 +402,21 @@ class Reader:
             raise
 
 
-def open_reads(path, reference=None, threads: int = 2) -> Reader:
-    """Open SAM, BAM or CRAM, told apart by content; "-" is standard input. reference: FASTA path, for CRAM.
+def open_reads(path, reference=None, threads: int = 2, strict: bool = False) -> Reader:
+    """Open SAM, BAM or CRAM, told apart by content; "-" is standard input. reference: FASTA path, for CRAM. strict: see `Reader`.
 
     Raises
     ------
     InputError: missing, empty, truncated, or not a file of alignments.
     """
-    return Reader(path, reference, threads)
+    return Reader(path, reference, threads, strict)
 
 
 class Several:
     """Several files one after another under one header, read groups and programs renamed where two files use an ID differently."""
 
-    def __init__(self, paths, reference, threads):
-        self._readers = [open_reads(p, reference, threads) for p in paths]
+    def __init__(self, paths, reference, threads, strict):
+        self._readers = [open_reads(p, reference, threads, strict) for p in paths]
         self.threads = threads
         self.header, self._renames, self._programs = merge_headers([r.header for r in self._readers], list(paths))
 
@@ -434,14 +456,14 @@ class Several:
         return set_tag(batch, tag, values[index], rows, self.threads)
 
 
-def open_several(paths, reference=None, threads: int = 2):
-    """A Reader of one file, or a `Several` of more.
+def open_several(paths, reference=None, threads: int = 2, strict: bool = False):
+    """A Reader of one file, or a `Several` of more. strict: see `Reader`.
 
     Raises
     ------
     InputError: as `open_reads`, and files whose contigs differ.
     """
-    return open_reads(paths[0], reference, threads) if len(paths) == 1 else Several(paths, reference, threads)
+    return open_reads(paths[0], reference, threads, strict) if len(paths) == 1 else Several(paths, reference, threads, strict)
 
 
 class Replay:
@@ -449,11 +471,12 @@ class Replay:
     streams and several files are kept, spilled beyond a budget. Batches are not to be changed.
 
     Several coordinate-sorted files are merged in Picard's order. spill: `io.spill.SpillFolder`. reader: of the paths, if they are open.
+    strict: see `Reader`.
     """
 
-    def __init__(self, paths, reference, threads, spill, memory_bytes, reader=None):
+    def __init__(self, paths, reference, threads, spill, memory_bytes, reader=None, strict=False):
         self._arguments = (paths[0], reference, threads)
-        self._reader = reader or open_several(paths, reference, threads)
+        self._reader = reader or open_several(paths, reference, threads, strict)
         self.header = self._reader.header
         self._kept, self._most = None, memory_bytes // 4
         self._again = len(paths) == 1 and os.path.isfile(paths[0])
