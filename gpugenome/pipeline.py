@@ -14,9 +14,20 @@ def usable_threads() -> int:
         return os.cpu_count() or 1
 
 
-def thread_pool(threads: int) -> ThreadPoolExecutor:
+class Pool(ThreadPoolExecutor):
+    """Threads for generators: one that is closed before its end does not wait for what is under way.
+
+    A generator that an error left behind is closed by a collection of garbage, on any thread and in the middle of anything, be it while
+    that thread starts and holds the lock that is needed to join another: to wait there may be to wait for ever.
+    """
+
+    def __exit__(self, kind, value, traceback):
+        self.shutdown(wait=kind is not GeneratorExit)
+
+
+def thread_pool(threads: int) -> Pool:
     """A pool for several `ordered_map`s."""
-    return ThreadPoolExecutor(threads, thread_name_prefix="gpugenome-map")
+    return Pool(threads, thread_name_prefix="gpugenome-map")
 
 
 def ahead(iterator, threads: int = 2):
@@ -25,7 +36,7 @@ def ahead(iterator, threads: int = 2):
 
 
 def _ahead(iterator):
-    with ThreadPoolExecutor(1, thread_name_prefix="gpugenome-ahead") as worker:
+    with Pool(1, thread_name_prefix="gpugenome-ahead") as worker:
         end = object()
         future = worker.submit(next, iterator, end)
         while (item := future.result()) is not end:

@@ -4,7 +4,6 @@ Only a window of each file is in memory; rows that are still open go with the sw
 Source: specification chapter "GVCF and joint genotyping", 9.1 and 9.2.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 
@@ -13,6 +12,7 @@ import numpy as np
 from gpugenome.io.stored_records import compacted
 from gpugenome.io.variant_records import VariantRecords
 from gpugenome.kernels import joint_sweep_cpu as kernel
+from gpugenome.pipeline import thread_pool
 from gpugenome.steps.gvcf_inputs import GvcfInput, starting_in
 from gpugenome.steps.joint_records import Entries, InputKeys, SourceRows, source_rows
 
@@ -109,7 +109,7 @@ class GvcfSweep:
 
     def __iter__(self):
         """Iterator of Swept."""
-        with ThreadPoolExecutor(self._threads) as pool:
+        with thread_pool(self._threads) as pool:
             self._start(pool)
             while self._n_heap:
                 ref_id = int(self._pending[self._heap[0]].parts[0].ref_id[0])
