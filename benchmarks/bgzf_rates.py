@@ -18,8 +18,6 @@ from harness import ROOT, commit, cpu_model
 
 sys.path.insert(0, str(ROOT))
 
-UNIT_BLOCKS = 32
-
 
 def inflate_seconds(path, threads, runs):
     """(bytes inflated, seconds of each run)."""
@@ -40,32 +38,32 @@ def inflate_seconds(path, threads, runs):
     return out.size, seconds[1:]  # the first one compiles
 
 
+class Sink:
+    """Counts what is written."""
+
+    size = 0
+
+    def write(self, data):
+        self.size += len(data)
+
+
 def deflate_seconds(path, threads, level, runs):
     """(bytes deflated to, seconds of each run)."""
     from gpugenome.columns import quality_spans
     from gpugenome.io.bam import open_several
-    from gpugenome.io.bgzf import BLOCK_BYTES
-    from gpugenome.kernels import bgzf_cpu
-    from gpugenome.kernels.launch import start
+    from gpugenome.io.bgzf import BgzfWriter
 
-    units, unit_bytes, seconds = [], UNIT_BLOCKS * BLOCK_BYTES, []
+    pieces, seconds = [], []
     for batch in open_several([path], None, threads).batches(ordered=False):
-        data = batch.data[batch.offset[0] : batch.offset[-1]].copy()
-        quiet = quality_spans(batch, threads, batch.offset[0])
-        for a in range(0, data.size, unit_bytes):
-            unit = data[a : a + unit_bytes]
-            first, last = np.searchsorted(quiet[1], a, "right"), np.searchsorted(quiet[0], a + unit.size)
-            units.append((unit, np.ascontiguousarray(quiet[:, first:last] - a), np.zeros(-(-unit.size // BLOCK_BYTES), np.int64)))
-    outs = [np.zeros(UNIT_BLOCKS * bgzf_cpu.SLOT, np.uint8) for _ in range(2 * threads)]
+        pieces.append((batch.data[batch.offset[0] : batch.offset[-1]].copy(), quality_spans(batch, threads, batch.offset[0])))
     for _ in range(runs + 1):
-        begun, futures, total = time.perf_counter(), [], 0
-        for i, (unit, quiet, size) in enumerate(units):
-            if i >= len(outs):
-                total += futures[i - len(outs)].result()
-            futures.append(start(threads, bgzf_cpu.deflate_blocks, unit, BLOCK_BYTES, level, quiet, outs[i % len(outs)], size))
-        total += sum(f.result() for f in futures[-len(outs) :])
+        begun, sink = time.perf_counter(), Sink()
+        writer = BgzfWriter(sink, "memory", level, threads)
+        for data, quiet in pieces:
+            writer.write(data, quiet)
+        writer.finish()
         seconds.append(time.perf_counter() - begun)
-    return total, seconds[1:]
+    return sink.size, seconds[1:]
 
 
 def main():

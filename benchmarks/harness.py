@@ -199,8 +199,8 @@ def stages(g, gatk, t, device):
 
 def installed(commands, gatk, ours):
     """The commands whose programs are there, and the tools that are not."""
-    program = {"picard": gatk, "gatk": gatk, "gpugenome": ours.split()[0]}
-    usable = {tool: c for tool, c in commands.items() if shutil.which(program.get(tool, tool.split("-l")[0]) or "")}
+    program = {"picard": gatk, "gatk": gatk, "gpugenome": ours.split()[0], "sambamba-l2": "sambamba", "sambamba-l4": "sambamba"}
+    usable = {tool: c for tool, c in commands.items() if shutil.which(program.get(tool, tool) or "")}
     return usable, [tool for tool in commands if tool not in usable]
 
 

@@ -297,11 +297,8 @@ class Reader:
         try:
             batch = batch_from_records(data, offset, self.header, self.path, self._count, self.threads, self._columns.empty, self._strict)
         except InputError:
-            if not self.is_bam:
-                # htslib may have made of a line that it complains of what is wrong with the record.
-                for _ in self._chunks:
-                    pass
-                self._check_child()
+            if self._child is not None:
+                self._check_unmapped()  # what is wrong with the record may be what htslib made of a line, which it said before
             raise
         self._count += len(batch)
         return htsjdk_long_cigars(batch if self.is_bam else htsjdk_tags(batch, self.threads), self.threads)

@@ -175,7 +175,7 @@ class BgzfWriter:
 
         quiet: int64[2, k], where base qualities begin and end in data, in order; levels 1 and 2 are faster and smaller when they know.
         """
-        if quiet is not None and self.level <= kernel.OWN_LEVELS:
+        if quiet is not None and 0 < self.level <= kernel.OWN_LEVELS:
             self._quiet = np.concatenate([self._quiet, quiet + (self._place + self._size)], axis=1)
         # Units begin at the same places of the stream however it is handed over: their blocks have to do with each other.
         missing = self._unit_bytes - self._size
